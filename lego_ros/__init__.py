@@ -1,0 +1,22 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""LEGO and LEAP for ROS 2: egocentric action frames and action programs."""
+
+# Run from a source checkout, this folder comes before the installed package on the path;
+# the messages that rosidl generates (lego_ros.msg, lego_ros.action) live only in the installed
+# one. extend_path lets both folders make up one package.
+__path__ = __import__('pkgutil').extend_path(__path__, __name__)
+
+__version__ = '0.1.0'
