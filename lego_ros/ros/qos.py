@@ -23,11 +23,7 @@ reliable: together they match everything.
 
 from __future__ import annotations
 
-from rclpy.qos import DurabilityPolicy
-from rclpy.qos import HistoryPolicy
-from rclpy.qos import QoSPolicyKind
-from rclpy.qos import QoSProfile
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 IMAGE_QOS = QoSProfile(
@@ -58,7 +54,7 @@ LATCHED_QOS = QoSProfile(
 
 def overridable() -> QoSOverridingOptions:
     """
-    Let parameters change the profile (``qos_overrides.<topic>.<publisher|subscription>.<policy>``).
+    Let parameters change the profile: ``qos_overrides.<topic>.<subscription>.<policy>``.
 
     :returns: the options for ``create_publisher`` and ``create_subscription``.
     """
