@@ -18,12 +18,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.vllm.llava import LegoLlava
 from safetensors import SafetensorError
 import torch
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerBase, PreTrainedTokenizerFast
-
-from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.vllm.llava import LegoLlava
 
 
 def load_vllm(folder: Path, dtype: torch.dtype
