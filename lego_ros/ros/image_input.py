@@ -1,0 +1,146 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The camera as a node sees it: a subscription that costs nothing while no query needs a frame.
+
+A subscription with a callback wakes the executor, copies the message into Python and perhaps
+decodes it, thirty times a second, for frames that nobody looks at. This one is never spun. The
+middleware keeps the newest message (best effort, keep last 1) and it is taken, as raw bytes, when
+a frame is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import struct
+from typing import Any
+
+from lego_ros.ros.compressed_images import decode_compressed
+from lego_ros.ros.images import decode_image
+from lego_ros.ros.qos import IMAGE_QOS, overridable
+from lego_ros.runtime.answering import Frame
+from lego_ros.runtime.frame_slot import FrameSlot, RawFrame
+from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import (
+    QoSMessageLostInfo,
+    QoSRequestedIncompatibleQoSInfo,
+    SubscriptionEventCallbacks,
+)
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+
+TRANSPORTS: dict[str, tuple[Any, str, Callable]] = {
+    'raw': (Image, 'image', decode_image),
+    'compressed': (CompressedImage, 'image/compressed', decode_compressed),
+}
+"""image_transport's name: message type, topic, decoder to RGB."""
+
+
+class _PolledSubscriptions(CallbackGroup):
+    """Keeps subscriptions out of the executor's wait set, but not their events."""
+
+    def can_execute(self, entity: Any) -> bool:
+        return not isinstance(entity, Subscription)
+
+    def beginning_execution(self, entity: Any) -> bool:
+        return not isinstance(entity, Subscription)
+
+    def ending_execution(self, entity: Any) -> None:
+        pass
+
+
+class ImageInput:
+    """
+    The newest frame of one camera topic.
+
+    :param node: the node that subscribes.
+    :param transport: a key of :data:`TRANSPORTS`.
+    """
+
+    def __init__(self, node: Node, transport: str) -> None:
+        self._node = node
+        self._type, topic, self._decode = TRANSPORTS[transport]
+        self.incompatible_publishers = 0
+        self.lost = 0
+        self._subscription = node.create_subscription(
+            self._type, topic, _never_called, IMAGE_QOS, raw=True,
+            callback_group=_PolledSubscriptions(),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost),
+            qos_overriding_options=overridable())
+        self.slot = FrameSlot(self._fetch)
+
+    @property
+    def topic(self) -> str:
+        """The topic's full name, after remapping."""
+        return self._subscription.topic_name
+
+    @property
+    def publishers(self) -> int:
+        """How many publishers the topic has."""
+        return self._node.count_publishers(self.topic)
+
+    def decode(self, raw: RawFrame, age: int) -> Frame:
+        """
+        Decode a frame.
+
+        :param raw: from the slot.
+        :param age: of the frame, in nanoseconds.
+        :returns: the frame; its source is the message's header.
+        :raises LegoError: a code of the picture (20 to 25).
+        """
+        message = deserialize_message(raw.data, self._type)
+        return Frame(self._decode(message), message.header, age)
+
+    def destroy(self) -> None:
+        """Stop receiving."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _fetch(self) -> RawFrame | None:
+        with self._subscription.handle:
+            taken = self._subscription.handle.take_message(self._type, True)
+        if taken is None:
+            return None
+        data, info = taken
+        sequence = (info or {}).get('publication_sequence_number')
+        return RawFrame(data, stamp_of(data), sequence or 0)
+
+    def _on_incompatible_qos(self, event: QoSRequestedIncompatibleQoSInfo) -> None:
+        self.incompatible_publishers = event.total_count
+        self._node.get_logger().warning(
+            f'a publisher on {self.topic} offers incompatible QoS '
+            f'({event.last_policy_kind}); no frames will come from it. Change its QoS, or this '
+            f"side's with the parameter qos_overrides.{self.topic}.subscription.<policy>")
+
+    def _on_lost(self, event: QoSMessageLostInfo) -> None:
+        self.lost = event.total_count
+
+
+def stamp_of(data: bytes) -> int:
+    """
+    Read the stamp of a serialized message that begins with a std_msgs/Header.
+
+    :param data: CDR, encapsulation header included (DDS-XTypes, 7.6.2).
+    :returns: nanoseconds.
+    """
+    order = '<' if data[1] & 1 else '>'
+    seconds, nanoseconds = struct.unpack_from(order + 'iI', data, 4)
+    return seconds * 1_000_000_000 + nanoseconds
+
+
+def _never_called(_: bytes) -> None:
+    raise AssertionError('a polled subscription was spun')
