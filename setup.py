@@ -45,6 +45,7 @@ setup(
     package_dir={'lego_ros': 'lego_ros', 'lego_ros.training': 'training'},
     python_requires='>=3.10',
     install_requires=[
+        'accelerate>=1.0',
         'diffusers>=0.35',
         'numpy>=1.23',
         'opencv-python-headless>=4.5',

@@ -30,10 +30,9 @@ from lego_ros.bundle.manifest import Manifest
 from lego_ros.errors import ErrorCode, LegoError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from lego_ros.ldm.pipeline import LegoPipeline
     from lego_ros.vllm.llava import LegoLlava
+    from transformers import PreTrainedTokenizerBase
 
 _TINY_TEXTS = (
     'The person opens the drawer with the right hand and pulls the handle towards the body.',
@@ -97,12 +96,12 @@ def make_tiny(folder: Path, seed: int = 0) -> Manifest:
     :param seed: the same seed gives the same weights.
     :returns: its manifest.
     """
-    import torch
-
     from lego_ros.ldm.config import build_pipeline, tiny_size
     from lego_ros.vllm.llava import LegoLlava, tiny_llava_config
     from lego_ros.vllm.tokenizers import make_clip_tokenizer, make_llava_tokenizer
+    import torch
 
+    offline_and_quiet()
     tokenizer = make_llava_tokenizer(_TINY_TEXTS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

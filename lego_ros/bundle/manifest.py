@@ -23,10 +23,9 @@ from pathlib import Path
 import re
 from typing import Any
 
-import yaml
-
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.view import View
+import yaml
 
 MANIFEST_NAME = 'bundle.yaml'
 FORMAT = 1

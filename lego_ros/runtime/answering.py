@@ -20,12 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.runtime.cancel import CancelToken
 from lego_ros.runtime.model import ActionModel, AnswerSettings, Description
 from lego_ros.runtime.timings import StageTimer
+import numpy as np
 
 Source = TypeVar('Source')
 

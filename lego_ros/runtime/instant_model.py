@@ -21,8 +21,6 @@ cancellation, the overhead outside the models. It is not selectable by a paramet
 
 from __future__ import annotations
 
-import numpy as np
-
 from lego_ros.runtime.model import (
     ActionModel,
     AnswerSettings,
@@ -31,6 +29,7 @@ from lego_ros.runtime.model import (
     ModelInfo,
     OnStep,
 )
+import numpy as np
 
 SIDE = 64
 """Pixels of the square it draws."""

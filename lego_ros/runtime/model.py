@@ -21,9 +21,8 @@ from dataclasses import dataclass
 import math
 from typing import Any, Protocol
 
-import numpy as np
-
 from lego_ros.errors import ErrorCode, LegoError
+import numpy as np
 
 Check = Callable[[], None]
 """Called between tokens and steps; raises LegoError to stop."""

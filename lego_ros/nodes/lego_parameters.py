@@ -1,0 +1,57 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What lego_node can be told; the README's table is made from this one."""
+
+from __future__ import annotations
+
+from lego_ros.ros.parameters import Parameter
+
+PARAMETERS = (
+    Parameter(
+        'bundle', '', 'Folder of the model bundle; empty = the one that comes with the package.',
+        read_only=True),
+    Parameter(
+        'device', 'auto', 'Where the models run: auto (a GPU where there is one), cpu, cuda or '
+        'cuda:N.', read_only=True),
+    Parameter(
+        'precision', 'float32', 'Number format of weights and activations.',
+        choices=('float32', 'bfloat16', 'float16'), read_only=True),
+    Parameter(
+        'image_transport', 'raw', 'Which camera topic to listen to: raw = image, compressed = '
+        'image/compressed.', choices=('raw', 'compressed'), read_only=True),
+    Parameter(
+        'autostart', False, 'Configure and activate at start, without a lifecycle manager.',
+        read_only=True),
+    Parameter(
+        'seed', 0, 'Seed of the answers; 0 = another one for each query.',
+        minimum=0, maximum=2**63 - 1),
+    Parameter('steps', 0, "Denoising steps; 0 = the bundle's.", minimum=0, maximum=1000),
+    Parameter(
+        'image_scale', 0.0, "Guidance scale s_x of the input frame; 0 = the bundle's (1.5 in the "
+        'paper). Higher stays closer to the frame.', minimum=0, maximum=50),
+    Parameter(
+        'text_scale', 0.0, "Guidance scale s_c of description and VLLM embeddings; 0 = the "
+        "bundle's (7.5 in the paper). Higher follows the description more.",
+        minimum=0, maximum=50),
+    Parameter(
+        'temperature', 0.2, "Temperature of the VLLM's sampling; 0 = greedy.",
+        minimum=0, maximum=2),
+    Parameter(
+        'max_frame_age', 1.0, 'Oldest camera frame that a query is answered from; 0 = any.',
+        unit='s', minimum=0, maximum=3600),
+    Parameter(
+        'max_query_length', 512, 'Longest question.', unit='characters',
+        minimum=1, maximum=1000),
+)

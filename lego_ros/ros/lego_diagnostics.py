@@ -1,0 +1,142 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What lego_node tells /diagnostics."""
+
+from __future__ import annotations
+
+from collections import Counter
+import threading
+import time
+
+from lego_ros.errors import LegoError
+from lego_ros.ros.diagnostics import Diagnostics, ERROR, Status, WARN
+from lego_ros.ros.image_input import ImageInput
+from lego_ros.runtime.model import ModelInfo
+from lego_ros.runtime.timings import StageHistory
+from rclpy.node import Node
+
+
+class LegoDiagnostics:
+    """
+    Figures of the node's three parts: models, camera, answers. Thread-safe.
+
+    :param node: the node that reports.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.info: ModelInfo | None = None
+        self.camera: ImageInput | None = None
+        self.failure: LegoError | None = None
+        self._node = node
+        self._lock = threading.Lock()
+        self._outcomes: Counter[str] = Counter()
+        self._last_problem: LegoError | None = None
+        self._stages = StageHistory()
+        self._rate = _Rate()
+        diagnostics = Diagnostics(node)
+        diagnostics.add('models', self._models)
+        diagnostics.add('camera', self._camera_status)
+        diagnostics.add('answers', self._answers)
+
+    def answered(self, durations: dict[str, float]) -> None:
+        """
+        Note the stage times of an answer.
+
+        :param durations: seconds for each stage.
+        """
+        self._stages.add(durations)
+
+    def conclude(self, problem: LegoError | None) -> None:
+        """
+        Note how a query ended.
+
+        :param problem: why it failed; None = answered.
+        """
+        with self._lock:
+            self._outcomes[problem.code.name if problem else 'NONE'] += 1
+            self._last_problem = problem
+
+    def _models(self, status: Status) -> None:
+        failure, info = self.failure, self.info
+        if failure is not None:
+            status.raise_to(ERROR, str(failure))
+            status.values['error_code'] = failure.code.name
+            return
+        if info is None:
+            status.message = 'not configured'
+            return
+        status.message = f'bundle {info.bundle} {info.bundle_version} on {info.device}'
+        status.values.update(vars(info))
+        if not info.trained:
+            status.raise_to(WARN, f"bundle '{info.bundle}' is untrained: answers mean nothing")
+
+    def _camera_status(self, status: Status) -> None:
+        camera = self.camera
+        if camera is None:
+            status.message = 'not active'
+            return
+        newest = camera.slot.refresh()
+        figures = camera.slot.figures()
+        publishers = camera.publishers
+        status.values.update({
+            'topic': camera.topic,
+            'publishers': publishers,
+            'incompatible_qos_events': camera.incompatible_publishers,
+            'frames_lost_in_transport': camera.lost,
+            'frames_published': figures.published,
+            'frames_fetched': figures.fetched,
+            'frames_used': figures.used,
+            'frames_skipped': figures.skipped,
+            'frames_refused_stale': figures.refused_stale,
+            'rate_hz': f'{self._rate.update(figures.published):.1f}',
+        })
+        if newest is None:
+            status.raise_to(WARN, f'no frame on {camera.topic} yet ({publishers} publishers)')
+        else:
+            age = (self._node.get_clock().now().nanoseconds - newest.stamp) * 1e-9
+            status.values['newest_frame_age_s'] = f'{age:.3f}'
+            limit = self._node.get_parameter('max_frame_age').value
+            if 0 < limit < age:
+                status.raise_to(WARN, f'the newest frame on {camera.topic} is {age:.1f} s old')
+        if camera.incompatible_publishers and newest is None:
+            status.raise_to(
+                ERROR, f'a publisher on {camera.topic} has incompatible QoS; no frames come')
+
+    def _answers(self, status: Status) -> None:
+        with self._lock:
+            outcomes, problem = dict(self._outcomes), self._last_problem
+        status.values['answered'] = outcomes.pop('NONE', 0)
+        status.values.update({f'failed_{name}': count for name, count in outcomes.items()})
+        for stage, (last, median, slow) in self._stages.summary().items():
+            status.values[f'{stage}_last_ms'] = f'{last * 1e3:.1f}'
+            status.values[f'{stage}_p50_ms'] = f'{median * 1e3:.1f}'
+            status.values[f'{stage}_p99_ms'] = f'{slow * 1e3:.1f}'
+        if problem is not None:
+            status.values['last_error_code'] = problem.code.name
+            status.raise_to(WARN, f'the last query ended with {problem}')
+
+
+class _Rate:
+    """Frames a second between two reports."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None
+
+    def update(self, count: int) -> float:
+        now = time.monotonic()
+        last, self._last = self._last, (now, count)
+        if last is None or now <= last[0] or count < last[1]:
+            return 0.
+        return (count - last[1]) / (now - last[0])

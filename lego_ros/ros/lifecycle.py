@@ -1,0 +1,69 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A lifecycle node as rclpy means it, with what its LifecycleNode leaves open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lifecycle_msgs.srv import ChangeState
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
+from rclpy.node import Node
+
+
+class ManagedNode(LifecycleNodeMixin, Node):
+    """
+    A lifecycle node whose transitions may take long and whose mistakes do not end it.
+
+    Transitions have a callback group of their own: loading holds up neither diagnostics nor the
+    question what state the node is in (the executor needs a second thread for that). A transition
+    that is not possible is refused; rclpy raises in the service callback, which ends the process.
+
+    :param name: of the node.
+    :param kwargs: for rclpy's Node.
+    """
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        self.transitions = ReentrantCallbackGroup()
+        Node.__init__(self, name, **kwargs)
+        LifecycleNodeMixin.__init__(self, callback_group=self.transitions)
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._refuse_impossible
+
+    def autostart(self) -> None:
+        """Configure and activate as soon as the node is spun."""
+        # On the steady clock: with use_sim_time, ROS time may not have begun.
+        self._autostart_timer = self.create_timer(
+            0., self._on_autostart, callback_group=self.transitions,
+            clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _on_autostart(self) -> None:
+        self.destroy_timer(self._autostart_timer)
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def _refuse_impossible(self, request: ChangeState.Request,
+                           response: ChangeState.Response) -> ChangeState.Response:
+        try:
+            return self._change_state(request, response)
+        except rclpy_implementation.RCLError as error:
+            self.get_logger().error(
+                f'transition {request.transition.label or request.transition.id} is not possible '
+                f'in this state: {error}')
+            response.success = False
+            return response

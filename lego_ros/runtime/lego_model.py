@@ -1,0 +1,188 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A model bundle at work: LEGO's VLLM and LDM, run by PyTorch."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from pathlib import Path
+
+from lego_ros.bundle.environment import offline_and_quiet
+from lego_ros.bundle.integrity import verify
+from lego_ros.bundle.manifest import Manifest
+from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.ldm.pipeline import LegoPipeline
+from lego_ros.ldm.view import View
+from lego_ros.runtime.model import (
+    ActionModel,
+    AnswerSettings,
+    Check,
+    Description,
+    ModelInfo,
+    OnStep,
+)
+from lego_ros.vllm.enrichment import Enricher, Enrichment, EnrichmentSettings
+from lego_ros.vllm.llava import LegoLlava
+from lego_ros.vllm.loading import load_vllm
+import numpy as np
+import torch
+
+PRECISIONS = {
+    'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
+
+
+class LegoModel(ActionModel):
+    """
+    Loads a bundle and answers from it. All calls come from one thread.
+
+    :param folder: the bundle; every file of it is checked first.
+    :param device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: the GPU where there is one.
+    :param precision: float32, bfloat16 or float16.
+    :raises LegoError: a BUNDLE code, INVALID_SETTING for the device, OUT_OF_MEMORY by way of
+        :func:`lego_ros.runtime.answering.classify`.
+    """
+
+    def __init__(self, folder: Path, device: str = 'auto', precision: str = 'float32') -> None:
+        offline_and_quiet()
+        manifest, manifest_hash = verify(folder)
+        self._device = choose_device(device)
+        dtype = PRECISIONS[precision]
+        vllm, tokenizer, processor = load_vllm(folder / 'vllm', dtype)
+        pipeline = LegoPipeline.from_pretrained(folder, torch_dtype=dtype)
+        _check_sizes(folder, manifest, vllm, pipeline)
+        self._view = View(manifest.view)
+        self._pipeline = pipeline.to(self._device)
+        self._enricher = Enricher(
+            vllm.to(self._device), tokenizer, processor, pipeline.tokenizer, manifest.text_tokens)
+        networks = [vllm, pipeline.unet, pipeline.vae, pipeline.text_encoder,
+                    pipeline.conditioning]
+        self.info = _describe_model(
+            manifest, manifest_hash, self._device, precision,
+            sum(p.numel() for network in networks for p in network.parameters()))
+
+    def warm_up(self) -> None:
+        """Answer once about a grey frame, with a few tokens and two steps."""
+        grey = np.full((self.info.height, self.info.width, 3), 128, np.uint8)
+        enrichment = self._enricher.enrich(
+            grey, 'open the drawer', EnrichmentSettings(temperature=0., max_new_tokens=4))
+        self.depict(
+            grey, Description(enrichment.text, enrichment), AnswerSettings(seed=0, steps=2),
+            lambda: None, lambda step, steps: None)
+
+    def describe(self, rgb: np.ndarray, action: str, settings: AnswerSettings, check: Check,
+                 on_token: OnStep) -> Description:
+        """See :meth:`ActionModel.describe`."""
+        enrichment = self._enricher.enrich(
+            self._view.vllm_view(rgb), action,
+            EnrichmentSettings(temperature=settings.temperature, seed=settings.seed),
+            check=check, on_token=lambda count: on_token(count, 0))
+        return Description(enrichment.text, enrichment)
+
+    def depict(self, rgb: np.ndarray, description: Description, settings: AnswerSettings,
+               check: Check, on_step: OnStep) -> np.ndarray:
+        """See :meth:`ActionModel.depict`."""
+        enrichment: Enrichment = description.embeddings
+
+        def after_step(pipeline: LegoPipeline, step: int, timestep: object, values: dict) -> dict:
+            on_step(step + 1, settings.steps)
+            return values
+
+        pictures = self._pipeline(
+            self._view.ldm_view(rgb, self.info.height)[None],
+            prompt=description.text,
+            image_embeds=enrichment.image_embeds[None],
+            text_embeds=enrichment.text_embeds[None],
+            num_inference_steps=settings.steps,
+            image_guidance_scale=settings.image_scale,
+            guidance_scale=settings.text_scale,
+            generator=torch.Generator().manual_seed(settings.seed),
+            callback_on_step_end=after_step,
+            check=check,
+        ).images
+        picture = (pictures[0] * 255).round().clip(0, 255).astype(np.uint8)
+        return self._view.answer_view(picture, *rgb.shape[:2])
+
+    def close(self) -> None:
+        """Drop the networks and give the GPU's memory back."""
+        del self._pipeline, self._enricher
+        gc.collect()
+        if self._device.type == 'cuda':
+            torch.cuda.empty_cache()
+
+
+def choose_device(name: str) -> torch.device:
+    """
+    Find the device that a parameter names.
+
+    :param name: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    :returns: the device.
+    :raises LegoError: INVALID_SETTING when it is not there.
+    """
+    available = torch.cuda.device_count()
+    if name == 'auto':
+        return torch.device('cuda:0' if available else 'cpu')
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise LegoError(
+            ErrorCode.INVALID_SETTING,
+            f"device '{name}' is not known; use auto, cpu, cuda or cuda:N") from error
+    if device.type == 'cuda' and (device.index or 0) >= available:
+        raise LegoError(
+            ErrorCode.INVALID_SETTING,
+            f"device '{name}' is not there: PyTorch sees {available} GPU(s); use auto or cpu")
+    return device
+
+
+def _check_sizes(folder: Path, manifest: Manifest, vllm: LegoLlava,
+                 pipeline: LegoPipeline) -> None:
+    conditioning = pipeline.conditioning.config
+    found = {
+        'resolution': pipeline.resolution,
+        'image_tokens': vllm.image_tokens,
+        'text_tokens': conditioning.text_tokens,
+        'conditioning_channels': conditioning.cross_attention_dim,
+        'vllm_hidden': vllm.config.text_config.hidden_size,
+    }
+    wrong = [
+        f'{name} is {value} in the networks and {getattr(manifest, name)} in bundle.yaml'
+        for name, value in found.items() if value != getattr(manifest, name)]
+    if conditioning.image_tokens != manifest.image_tokens:
+        wrong.append(f'the conditioning takes {conditioning.image_tokens} image tokens')
+    if conditioning.vllm_hidden != manifest.vllm_hidden:
+        wrong.append(f'the conditioning takes hidden states of {conditioning.vllm_hidden}')
+    if wrong:
+        raise LegoError(
+            ErrorCode.BUNDLE_MISMATCH,
+            f"the networks in '{folder}' do not fit each other: {'; '.join(wrong)}")
+
+
+def _describe_model(manifest: Manifest, manifest_hash: str, device: torch.device, precision: str,
+                    parameters: int) -> ModelInfo:
+    name = str(device)
+    if device.type == 'cuda':
+        name = f'{device} ({torch.cuda.get_device_name(device)})'
+    identity = '\n'.join(
+        [manifest_hash, 'torch', torch.__version__, precision, name])
+    return ModelInfo(
+        bundle=manifest.name, bundle_version=manifest.version, bundle_sha256=manifest_hash,
+        trained=manifest.trained, training_data=manifest.training_data, backend='torch',
+        device=name, precision=precision,
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        height=manifest.resolution, width=manifest.resolution,
+        image_tokens=manifest.image_tokens, text_tokens=manifest.text_tokens,
+        conditioning_channels=manifest.conditioning_channels, parameters=parameters,
+        steps=manifest.steps, image_scale=manifest.image_scale, text_scale=manifest.text_scale)
