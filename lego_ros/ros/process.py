@@ -18,24 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import signal
-import signal
 import sys
 import threading
-import threading
 
+from lego_ros.errors import LegoError
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from lego_ros.errors import LegoError
-
 EXIT_OK = 0
 EXIT_BAD_INPUT = 2
-
-# Waiting in the middleware, Python does not run its signal handlers.
-_LOOK_FOR_SIGNALS = 0.1
 
 # How often the main thread looks whether a node has given up, in seconds.
 _WATCH_PERIOD = 0.25
@@ -70,29 +64,54 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: Sequence[str] | None =
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    # rclpy's own handlers end the context in the middle of a callback, which then fails. Here the
-    # node ends first, with everything it has still to write and say.
     rclpy.init(args=None if args is None else list(args),
                signal_handler_options=SignalHandlerOptions.NO)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    executor = SingleThreadedExecutor()
-    failure = None
+    # A second thread: loading a bundle must not hold up the rest.
+    executor = MultiThreadedExecutor(num_threads=2)
+    nodes: list[Node] = []
     try:
-        node = make()
-        executor.add_node(node)
-        while not stop.is_set() and failure is None:
-            executor.spin_once(timeout_sec=_LOOK_FOR_SIGNALS)
-            failure = getattr(node, 'failure', None)
-        executor.remove_node(node)
-        node.destroy_node()
+        for make in makers:
+            node = make()
+            nodes.append(node)
+            executor.add_node(node)
+        failure = _spin(executor, nodes, stop)
     except (LegoError, InvalidParameterTypeException, InvalidParameterValueException) as error:
         failure = error
     finally:
         executor.shutdown()
+        for node in nodes:
+            node.destroy_node()
         rclpy.try_shutdown()
     if failure is None:
         return EXIT_OK
     print(failure, file=sys.stderr)
     return EXIT_BAD_INPUT
+
+
+def _spin(executor: MultiThreadedExecutor, nodes: list[Node], stop: threading.Event
+          ) -> Exception | None:
+    """Spin in a thread, so that the main thread is free to take signals."""
+    crashes: list[BaseException] = []
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            crashes.append(error)
+            stop.set()
+
+    spinner = threading.Thread(target=spin, name='executor', daemon=True)
+    spinner.start()
+    failure = None
+    while failure is None and not stop.wait(_WATCH_PERIOD):
+        failure = next(filter(None, (getattr(node, 'failure', None) for node in nodes)), None)
+    if not crashes:
+        for node in nodes:
+            if hasattr(node, 'close'):
+                node.close()
+        spinner.join(_LAST_WORDS)
+    executor.shutdown()
+    spinner.join()
+    if crashes:
+        raise crashes[0]
+    return failure
