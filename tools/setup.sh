@@ -78,6 +78,10 @@ install_packages() {
     "$venv/bin/pip" install -qq --no-compile --no-deps --require-hashes \
         -r requirements/lock.txt
     "$venv/bin/pip" check
+    # Once and on all cores: otherwise the first imports of every process would compile, and
+    # where PYTHONDONTWRITEBYTECODE is set all later ones too.
+    "$venv/bin/python" -m compileall -q -j 0 -x '/(tests?|idlelib)/' "$venv"/lib/python3.*/site-packages \
+        >/dev/null || true
     mark_done packages "$key"
 }
 
