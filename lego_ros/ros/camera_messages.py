@@ -22,8 +22,7 @@ from functools import cached_property
 import cv2
 from lego_ros.camera.calibration import Calibration
 from lego_ros.camera.frames import Picture
-from lego_ros.ros.compressed_images import encode_compressed
-from lego_ros.ros.images import encode_image
+from lego_ros.ros.image_messages import encode_compressed, encode_image
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header

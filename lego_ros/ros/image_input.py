@@ -24,24 +24,29 @@ a frame is needed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 import struct
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from lego_ros.ros.compressed_images import decode_compressed
-from lego_ros.ros.images import decode_image
+from lego_ros.images.compressed import decode_compressed
+from lego_ros.images.raw import decode_image
 from lego_ros.ros.qos import IMAGE_QOS, overridable
 from lego_ros.runtime.answering import Frame
 from lego_ros.runtime.frame_slot import FrameSlot, RawFrame
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import (
-    QoSMessageLostInfo,
-    QoSRequestedIncompatibleQoSInfo,
-    SubscriptionEventCallbacks,
-)
+from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+if TYPE_CHECKING:
+    from rclpy.event_handler import QoSMessageLostInfo, QoSRequestedIncompatibleQoSInfo
 
 TRANSPORTS: dict[str, tuple[Any, str, Callable]] = {
     'raw': (Image, 'image', decode_image),
@@ -69,6 +74,8 @@ class ImageInput:
 
     :param node: the node that subscribes.
     :param transport: a key of :data:`TRANSPORTS`.
+
+    ``topic`` is the topic's full name, after remapping.
     """
 
     def __init__(self, node: Node, transport: str) -> None:
@@ -77,17 +84,14 @@ class ImageInput:
         self.incompatible_publishers = 0
         self.lost = 0
         self._subscription = node.create_subscription(
-            self._type, topic, _never_called, IMAGE_QOS, raw=True,
+            # A copy: rclpy writes overrides into the profile it is given.
+            self._type, topic, _never_called, copy(IMAGE_QOS), raw=True,
             callback_group=_PolledSubscriptions(),
             event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=self._on_incompatible_qos, message_lost=self._on_lost),
             qos_overriding_options=overridable())
+        self.topic: str = self._subscription.topic_name
         self.slot = FrameSlot(self._fetch)
-
-    @property
-    def topic(self) -> str:
-        """The topic's full name, after remapping."""
-        return self._subscription.topic_name
 
     @property
     def publishers(self) -> int:
@@ -111,8 +115,12 @@ class ImageInput:
         self._node.destroy_subscription(self._subscription)
 
     def _fetch(self) -> RawFrame | None:
-        with self._subscription.handle:
-            taken = self._subscription.handle.take_message(self._type, True)
+        try:
+            with self._subscription.handle:
+                taken = self._subscription.handle.take_message(self._type, True)
+        except InvalidHandle:
+            # Diagnostics may still ask while another thread deactivates the node.
+            return None
         if taken is None:
             return None
         data, info = taken

@@ -36,9 +36,9 @@ class LegoDiagnostics:
     """
 
     def __init__(self, node: Node) -> None:
-        self.info: ModelInfo | None = None
-        self.camera: ImageInput | None = None
-        self.failure: LegoError | None = None
+        self._info: ModelInfo | None = None
+        self._camera: ImageInput | None = None
+        self._failure: LegoError | None = None
         self._node = node
         self._lock = threading.Lock()
         self._outcomes: Counter[str] = Counter()
@@ -49,6 +49,30 @@ class LegoDiagnostics:
         diagnostics.add('models', self._models)
         diagnostics.add('camera', self._camera_status)
         diagnostics.add('answers', self._answers)
+
+    def configured(self, info: ModelInfo | None) -> None:
+        """
+        Note what is loaded.
+
+        :param info: the model; None = none.
+        """
+        self._info, self._failure = info, None
+
+    def activated(self, camera: ImageInput | None) -> None:
+        """
+        Note which camera is listened to.
+
+        :param camera: None = none, the node is not active.
+        """
+        self._camera, self._failure = camera, None
+
+    def refused(self, failure: LegoError) -> None:
+        """
+        Note why the node could not be configured or activated; the next success ends it.
+
+        :param failure: the reason.
+        """
+        self._failure = _bare(failure)
 
     def answered(self, durations: dict[str, float]) -> None:
         """
@@ -66,10 +90,10 @@ class LegoDiagnostics:
         """
         with self._lock:
             self._outcomes[problem.code.name if problem else 'NONE'] += 1
-            self._last_problem = problem
+            self._last_problem = _bare(problem)
 
     def _models(self, status: Status) -> None:
-        failure, info = self.failure, self.info
+        failure, info = self._failure, self._info
         if failure is not None:
             status.raise_to(ERROR, str(failure))
             status.values['error_code'] = failure.code.name
@@ -83,7 +107,7 @@ class LegoDiagnostics:
             status.raise_to(WARN, f"bundle '{info.bundle}' is untrained: answers mean nothing")
 
     def _camera_status(self, status: Status) -> None:
-        camera = self.camera
+        camera = self._camera
         if camera is None:
             status.message = 'not active'
             return
@@ -126,6 +150,11 @@ class LegoDiagnostics:
         if problem is not None:
             status.values['last_error_code'] = problem.code.name
             status.raise_to(WARN, f'the last query ended with {problem}')
+
+
+def _bare(error: LegoError | None) -> LegoError | None:
+    """Copy a problem without its traceback, which keeps the frames it went through alive."""
+    return None if error is None else LegoError(error.code, error.message)
 
 
 class _Rate:

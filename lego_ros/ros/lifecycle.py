@@ -54,8 +54,12 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def _on_autostart(self) -> None:
         self.destroy_timer(self._autostart_timer)
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        try:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+        except rclpy_implementation.RCLError as error:
+            # Someone else was faster, a lifecycle manager for one.
+            self.get_logger().warning(f'autostart left the node as it is: {error}')
 
     def _refuse_impossible(self, request: ChangeState.Request,
                            response: ChangeState.Response) -> ChangeState.Response:

@@ -16,8 +16,6 @@
 
 from __future__ import annotations
 
-from array import array
-
 from builtin_interfaces.msg import Duration, Time
 from lego_ros import __version__
 from lego_ros.errors import LegoError
@@ -29,7 +27,7 @@ from lego_ros.msg import (
     QueryOutcome,
     StageTiming,
 )
-from lego_ros.ros.images import encode_image
+from lego_ros.ros.image_messages import encode_image
 from lego_ros.runtime.model import AnswerSettings, ModelInfo
 from lego_ros.runtime.queries import Query
 import numpy as np
@@ -163,4 +161,4 @@ def is_given(image: Image) -> bool:
     :param image: of the goal.
     :returns: False for the empty image that stands for "the latest camera frame".
     """
-    return bool(image.width or image.height or image.encoding or image.data != array('B'))
+    return bool(image.width or image.height or image.step or image.encoding or len(image.data))

@@ -23,10 +23,11 @@ import cv2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.ros import compressed_images
-from lego_ros.ros.compressed_images import decode_compressed, encode_compressed
-from lego_ros.ros.image_streams import check_stream
-from lego_ros.ros.images import convert
+from lego_ros.images.compressed import decode_compressed
+from lego_ros.images.raw import convert
+from lego_ros.images.streams import check_stream
+from lego_ros.images import compressed
+from lego_ros.ros.image_messages import encode_compressed
 import numpy as np
 import pytest
 
@@ -218,7 +219,7 @@ def png_of_size(width, height):
     (png_of_size(0, 48), ErrorCode.MALFORMED_IMAGE),
 ])
 def test_size_is_refused_before_anything_is_decoded(data, code, monkeypatch):
-    monkeypatch.setattr(compressed_images.cv2, 'imdecode',
+    monkeypatch.setattr(compressed.cv2, 'imdecode',
                         lambda *_: pytest.fail('the decoder was called'))
     assert refused(data).code is code
 

@@ -13,12 +13,12 @@
 # limitations under the License.
 
 """
-Make tests/ros/data/cv_bridge_golden.npz with the real cv_bridge.
+Make tests/images/data/cv_bridge_golden.npz with the real cv_bridge.
 
 Run it where cv_bridge is installed; on Debian 12:
 
     apt-get install --no-install-recommends python3-cv-bridge python3-sensor-msgs python3-opencv
-    /usr/bin/python3 tests/ros/make_cv_bridge_golden.py
+    /usr/bin/python3 tests/images/make_cv_bridge_golden.py
 
 The file holds, for each encoding and size, the raw bytes of a message and cv_bridge's picture in
 each target encoding: ``<encoding>/<height>x<width>/source`` and ``.../rgb8``, ``bgr8``, ``mono8``;

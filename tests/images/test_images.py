@@ -23,8 +23,9 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.ros.image_encodings import COLOR_ENCODINGS, find_encoding, MAX_PIXELS, MAX_SIDE
-from lego_ros.ros.images import convert, decode_image, encode_image, to_array
+from lego_ros.images.encodings import COLOR_ENCODINGS, find_encoding, MAX_PIXELS, MAX_SIDE
+from lego_ros.images.raw import convert, decode_image, to_array
+from lego_ros.ros.image_messages import encode_image
 import numpy as np
 import pytest
 
@@ -215,7 +216,7 @@ def test_a_camera_frame_is_copied_once(encoding):
 
 
 def test_modules_need_no_ros():
-    code = ('import sys; import lego_ros.ros.images; import lego_ros.ros.compressed_images; '
+    code = ('import sys; import lego_ros.images.raw; import lego_ros.images.compressed; '
             'print([m for m in ("rclpy", "sensor_msgs", "cv_bridge") if m in sys.modules])')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == '[]'

@@ -13,12 +13,12 @@
 # limitations under the License.
 
 """
-Image messages to arrays and back, as cv_bridge does it.
+Raw image messages to arrays, as cv_bridge does it.
 
 The package does not use cv_bridge itself: it is not on PyPI for ROS 2, and its binary module is
 tied to the numpy that it was built with (a numpy 2 beside Humble's or Jazzy's breaks it).
 The results are the same, held by golden vectors that the real cv_bridge made
-(tests/ros/make_cv_bridge_golden.py). It differs only where cv_bridge hands out
+(tests/images/make_cv_bridge_golden.py). It differs only where cv_bridge hands out
 a wrong picture without a word: a Bayer image under 3 x 3 (all black) and a 4:2:2 image of odd
 width (its last column is never written) are errors here.
 
@@ -27,13 +27,11 @@ Messages are taken by their fields, so plain objects and rosbags' messages work 
 
 from __future__ import annotations
 
-import array
-import typing
 from typing import Any, Protocol
 
 import cv2
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.ros.image_encodings import (
+from lego_ros.images.encodings import (
     COLOR_ENCODINGS,
     Encoding,
     find_color_encoding,
@@ -41,10 +39,6 @@ from lego_ros.ros.image_encodings import (
     require_size,
 )
 import numpy as np
-
-if typing.TYPE_CHECKING:
-    from sensor_msgs.msg import Image
-    from std_msgs.msg import Header
 
 # How OpenCV's conversion constants spell a layout. ROS names a Bayer pattern by its first two
 # rows from the first pixel on, OpenCV by the second row's from the second pixel on.
@@ -163,45 +157,3 @@ def _check_pattern(encoding: Encoding, height: int, width: int) -> None:
             ErrorCode.MALFORMED_IMAGE,
             f'A {encoding.name} image stores its pixels in pairs, but this one is {width} wide: '
             'the width must be even.')
-
-
-def encode_image(rgb: np.ndarray, header: Header) -> Image:
-    """
-    Make an image message of a picture.
-
-    :param rgb: uint8 array (height, width, 3), of any strides.
-    :param header: std_msgs/Header of the source image: its stamp and optical frame.
-    :returns: sensor_msgs/Image, ``rgb8``, rows unpadded.
-    :raises ValueError: the array is not a picture.
-    """
-    from sensor_msgs.msg import Image
-
-    check_picture(rgb)
-    height, width = rgb.shape[:2]
-    msg = Image(header=header, height=height, width=width, encoding='rgb8', is_bigendian=0,
-                step=3 * width)
-    msg.data = to_data(rgb)
-    return msg
-
-
-def check_picture(rgb: np.ndarray) -> None:
-    """
-    Assert what every picture inside the package is.
-
-    :param rgb: to be a uint8 array (height, width, 3) with at least one pixel.
-    :raises ValueError: it is not.
-    """
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-        raise ValueError(f'{rgb.dtype} {rgb.shape} is not a uint8 RGB picture (H, W, 3).')
-
-
-def to_data(values: np.ndarray) -> array.array:
-    """
-    Copy an array into the one type that rclpy's setters take without looking at every byte.
-
-    :param values: uint8 array of any shape.
-    :returns: its bytes in C order.
-    """
-    data = array.array('B')
-    data.frombytes(np.ascontiguousarray(values).data.cast('B'))
-    return data

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Compressed image messages to arrays and back, as image_transport's compressed plugin does it.
+Compressed image messages to arrays, as image_transport's compressed plugin does it.
 
 Its ``format`` is ``<encoding of the source>; <codec> compressed <encoding of the content>``;
 drivers that pass a webcam's JPEG through write just ``jpeg``.
@@ -21,19 +21,14 @@ drivers that pass a webcam's JPEG through write just ``jpeg``.
 
 from __future__ import annotations
 
-import typing
 from typing import Any, Protocol
 
 import cv2
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.ros.image_encodings import COLOR_ENCODINGS, find_color_encoding
-from lego_ros.ros.image_streams import check_stream
-from lego_ros.ros.images import check_picture, convert, to_data
+from lego_ros.images.encodings import COLOR_ENCODINGS, find_color_encoding
+from lego_ros.images.raw import convert
+from lego_ros.images.streams import check_stream
 import numpy as np
-
-if typing.TYPE_CHECKING:
-    from sensor_msgs.msg import CompressedImage
-    from std_msgs.msg import Header
 
 
 class CompressedImageMessage(Protocol):
@@ -99,25 +94,3 @@ def _content_encoding(pixels: np.ndarray, source: str, content: str) -> str:
     swapped = (layout and layout != 'mono' and not layout.startswith('bayer')
                and 'compressed bgr' not in content)
     return f'{"rgb" if swapped else "bgr"}{"a" if pixels.shape[2] == 4 else ""}{bits}'
-
-
-def encode_compressed(rgb: np.ndarray, header: Header, quality: int = 90) -> CompressedImage:
-    """
-    Make a compressed image message of a picture, as image_transport does from ``rgb8``.
-
-    :param rgb: uint8 array (height, width, 3).
-    :param header: std_msgs/Header of the source image: its stamp and optical frame.
-    :param quality: of the JPEG, 1 to 100.
-    :returns: sensor_msgs/CompressedImage with a JPEG.
-    :raises ValueError: the array is not a picture, or the quality is out of range.
-    """
-    from sensor_msgs.msg import CompressedImage
-
-    check_picture(rgb)
-    if not 1 <= quality <= 100:
-        raise ValueError(f'The JPEG quality {quality} is not in 1 to 100.')
-    _, coded = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR),
-                            [cv2.IMWRITE_JPEG_QUALITY, quality])
-    msg = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
-    msg.data = to_data(coded)
-    return msg
