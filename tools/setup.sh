@@ -79,7 +79,8 @@ install_packages() {
         -r requirements/lock.txt
     "$venv/bin/pip" check
     # Once and on all cores: otherwise the first imports of every process would compile, and
-    # where PYTHONDONTWRITEBYTECODE is set all later ones too.
+    # where PYTHONDONTWRITEBYTECODE is set all later ones too. A few packages carry files for other
+    # Pythons, so a failure here says nothing.
     "$venv/bin/python" -m compileall -q -j 0 -x '/(tests?|idlelib)/' "$venv"/lib/python3.*/site-packages \
         >/dev/null || true
     mark_done packages "$key"

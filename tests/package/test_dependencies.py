@@ -1,0 +1,111 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""package.xml, setup.py and the rosdep file name everything that the code imports."""
+
+import ast
+from pathlib import Path
+import re
+import sys
+import xml.etree.ElementTree
+
+from lego_ros import __version__
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+# Third-party module: the rosdep key that brings it, and its name on PyPI (None: ROS only).
+SUPPLIERS = {
+    'accelerate': ('python3-accelerate-pip', 'accelerate'),
+    'action_msgs': ('action_msgs', None),
+    'ament_index_python': ('ament_index_python', None),
+    'av': ('python3-av-pip', 'av'),
+    'builtin_interfaces': ('builtin_interfaces', None),
+    'cv2': ('python3-opencv', 'opencv-python-headless'),
+    'diagnostic_msgs': ('diagnostic_msgs', None),
+    'diffusers': ('python3-diffusers-pip', 'diffusers'),
+    'launch': ('launch', None),
+    'launch_ros': ('launch_ros', None),
+    'lifecycle_msgs': ('lifecycle_msgs', None),
+    'matplotlib': ('python3-matplotlib', 'matplotlib'),
+    'numpy': ('python3-numpy', 'numpy'),
+    'PIL': ('python3-pil', 'pillow'),
+    'rcl_interfaces': ('rcl_interfaces', None),
+    'rclpy': ('rclpy', None),
+    'rosbags': ('python3-rosbags-pip', 'rosbags'),
+    'rosgraph_msgs': ('rosgraph_msgs', None),
+    'safetensors': ('python3-safetensors-pip', 'safetensors'),
+    'sensor_msgs': ('sensor_msgs', None),
+    'skimage': ('python3-skimage', 'scikit-image'),
+    'std_msgs': ('std_msgs', None),
+    'tokenizers': ('python3-tokenizers-pip', 'tokenizers'),
+    'torch': ('python3-torch', 'torch'),
+    'tqdm': ('python3-tqdm', 'tqdm'),
+    'transformers': ('python3-transformers-pip', 'transformers'),
+    'yaml': ('python3-yaml', 'pyyaml'),
+}
+
+
+def third_party_imports():
+    names = set()
+    for folder in ('lego_ros', 'training', 'launch'):
+        for path in (ROOT / folder).rglob('*.py'):
+            for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+                if isinstance(node, ast.Import):
+                    names |= {alias.name.split('.')[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    names.add(node.module.split('.')[0])
+    return names - set(sys.stdlib_module_names) - {'lego_ros', '__future__'}
+
+
+def package_xml():
+    return xml.etree.ElementTree.parse(ROOT / 'package.xml').getroot()
+
+
+def depended_on():
+    return {
+        element.text for element in package_xml()
+        if element.tag in {'depend', 'exec_depend', 'build_depend', 'buildtool_depend'}}
+
+
+@pytest.mark.parametrize('module', sorted(third_party_imports()))
+def test_every_import_has_a_supplier(module):
+    assert module in SUPPLIERS, f'{module}: add it to package.xml, setup.py and this table'
+    key, distribution = SUPPLIERS[module]
+    assert key in depended_on(), f'{module}: package.xml lacks {key}'
+    if distribution:
+        assert f"'{distribution}>=" in (ROOT / 'setup.py').read_text(), f'setup.py: {distribution}'
+
+
+def test_no_dependency_is_dead():
+    """Every Python dependency of package.xml is imported, or needed by one that is."""
+    used = {SUPPLIERS[module][0] for module in third_party_imports()}
+    # diffusers loads large bundles through accelerate; messages and actions need the other two.
+    used |= {'python3-accelerate-pip', 'action_msgs', 'rosidl_default_runtime'}
+    build = {'ament_cmake', 'ament_cmake_python', 'rosidl_default_generators'}
+    assert depended_on() - build == used
+
+
+def test_keys_unknown_to_rosdistro_are_defined_here():
+    defined = set(yaml.safe_load((ROOT / 'rosdep/lego_ros.yaml').read_text()))
+    # Of the -pip keys rosdistro has these two (checked against its python.yaml of 2026-08).
+    public = {'python3-transformers-pip', 'python3-rosbags-pip'}
+    assert {key for key in depended_on() if key.endswith('-pip')} - public == defined
+
+
+def test_versions_agree():
+    assert package_xml().findtext('version') == __version__
+    changelog = (ROOT / 'CHANGELOG.rst').read_text()
+    assert re.search(rf'^{re.escape(__version__)} \(', changelog, re.MULTILINE)
