@@ -107,8 +107,6 @@ build_package() {
     say 'messages, nodes and command line (colcon build)'
     fix_message_wheels
     mkdir -p build
-    # An install removes no file that a rename left behind.
-    rm -rf "$venv"/lib/python3.*/site-packages/lego_ros "$venv/share/lego_ros"
     if ! PATH="$venv/bin:$PATH" AMENT_PREFIX_PATH="$venv" CMAKE_PREFIX_PATH="$venv" \
         "$venv/bin/colcon" --log-base build/log build --base-paths . --build-base build \
         --merge-install --install-base "$venv" --symlink-install \
@@ -119,6 +117,8 @@ build_package() {
         tail -n 40 build/setup.log build/log/latest_build/lego_ros/stdout_stderr.log >&2 || true
         fail 'colcon build failed; the whole output is in build/setup.log and build/log'
     fi
+    # An install removes no link that a rename left behind.
+    find "$venv"/lib/python3.*/site-packages/lego_ros "$venv/share/lego_ros" -xtype l -delete
     mark_done build "$key"
 }
 
