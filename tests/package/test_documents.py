@@ -1,0 +1,81 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The README's tables against the code and against live nodes."""
+
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+from lego_ros.nodes.lego_node import LegoNode
+from lego_ros.runtime.instant_model import InstantModel
+import pytest
+import rclpy
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
+def test_generated_tables_are_up_to_date():
+    result = subprocess.run(
+        [sys.executable, ROOT / 'tools/readme_tables.py', '--check'],
+        capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+
+
+def test_both_commands_stand_at_the_top():
+    top = README[:600]
+    assert 'make demo' in top
+    assert 'make test' in top
+
+
+@pytest.fixture
+def node():
+    context = rclpy.Context()
+    context.init()
+    node = LegoNode(lambda *_: InstantModel(), context=context)
+    yield node
+    node.destroy_node()
+    context.shutdown()
+
+
+def test_topic_table_names_what_the_node_has(node):
+    assert node.trigger_configure()
+    assert node.trigger_activate()
+    rows = re.findall(r'^\| (in|out|action) \| `([^`]+)` \| `([^`]+)` \|', README, re.MULTILINE)
+    documented = {
+        (direction, name.replace('~/', 'lego_node/').strip('/'), kind)
+        for direction, name, kind in rows}
+    name, namespace = node.get_name(), node.get_namespace()
+    published = node.get_publisher_names_and_types_by_node(name, namespace)
+    subscribed = node.get_subscriber_names_and_types_by_node(name, namespace)
+    # What every lifecycle node has, and the second transport, of which only one is subscribed to.
+    common = ('parameter_events', 'rosout', 'transition_event', '_action/')
+    found = {
+        (direction, topic.strip('/'), kinds[0])
+        for direction, topics in (('out', published), ('in', subscribed))
+        for topic, kinds in topics if not any(word in topic for word in common)}
+    found |= {('in', 'image/compressed', 'sensor_msgs/msg/CompressedImage')}
+    found |= {('action', 'generate_action_frame', 'lego_ros/action/GenerateActionFrame')}
+    node.close()
+    assert documented == found
+
+
+def test_files_that_documents_name_exist():
+    for document in ('README.md', 'docs/architecture.md', 'QUALITY_DECLARATION.md'):
+        folder = (ROOT / document).parent
+        text = (ROOT / document).read_text(encoding='utf-8')
+        for target in re.findall(r'\]\((?!http)([^)#]+)\)', text):
+            assert (folder / target).exists(), f'{document} links to {target}'
