@@ -96,6 +96,7 @@ def make_tiny(folder: Path, seed: int = 0) -> Manifest:
     :param seed: the same seed gives the same weights.
     :returns: its manifest.
     """
+    from lego_ros.bundle.environment import offline_and_quiet
     from lego_ros.ldm.config import build_pipeline, tiny_size
     from lego_ros.vllm.llava import LegoLlava, tiny_llava_config
     from lego_ros.vllm.tokenizers import make_clip_tokenizer, make_llava_tokenizer

@@ -119,7 +119,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
     if found != FORMAT:
         raise LegoError(
             ErrorCode.BUNDLE_MISMATCH,
-            f"'{path}' has format {found!r} and this version reads format {FORMAT}; make the "
+            f"'{path}' has format {_show(found)} and this version reads format {FORMAT}; make the "
             'bundle anew, or use the version of lego_ros that it was made for')
     return _parse(path, data), hashlib.sha256(content).hexdigest()
 
@@ -127,9 +127,9 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
 def _parse(path: Path, data: dict[str, Any]) -> Manifest:
     known = {entry.name: entry for entry in fields(Manifest)}
     missing = sorted(set(known) - set(data))
-    unknown = sorted(set(data) - set(known))
+    unknown = sorted(map(str, set(data) - set(known)))
     if missing or unknown:
-        raise _invalid(path, f'missing keys: {missing}; unknown keys: {unknown}')
+        raise _invalid(path, f'missing keys: {missing[:5]}; unknown keys: {unknown[:5]}')
     kinds: dict[str, type] = {'str': str, 'int': int, 'float': float, 'bool': bool}
     for name, entry in known.items():
         kind = kinds.get(str(entry.type))
@@ -137,18 +137,21 @@ def _parse(path: Path, data: dict[str, Any]) -> Manifest:
         if kind is float and type(value) is int:
             data[name] = float(value)
         elif kind is not None and type(value) is not kind:
-            raise _invalid(path, f'{name} must be of type {kind.__name__}, not {value!r}')
+            raise _invalid(path, f'{name} must be of type {kind.__name__}, not {_show(value)}')
     _check_ranges(path, data)
     return Manifest(**{**data, 'files': _parse_files(path, data['files'])})
 
 
 def _check_ranges(path: Path, data: dict[str, Any]) -> None:
-    if not re.fullmatch(r'[\w.-]{1,128}', data['name']):
+    if not re.fullmatch(r'[\w.-]{1,128}', data['name'], re.ASCII):
         raise _invalid(path, f"name must be letters, digits, '-', '_' and '.', not "
                              f"{data['name'][:60]!r}")
     if data['view'] not in [view.value for view in View]:
         raise _invalid(path, f"view must be one of {', '.join(v.value for v in View)}, not "
                              f"{data['view']!r}")
+    for name, most in {'version': 32, 'training_data': 1024}.items():
+        if len(data[name].encode('utf-8', 'replace')) > most:
+            raise _invalid(path, f'{name} must have at most {most} bytes')
     limits = {
         'resolution': (8, 4096), 'image_tokens': (1, 65536), 'text_tokens': (1, 4096),
         'conditioning_channels': (1, 65536), 'vllm_hidden': (1, 65536), 'steps': (1, 1000),
@@ -169,6 +172,11 @@ def _parse_files(path: Path, files: Any) -> dict[str, FileEntry]:
             raise _invalid(path, f'the entry of file {name!r} must have a size and a sha256')
         entries[str(name)] = FileEntry(entry['size'], entry['sha256'])
     return entries
+
+
+def _show(value: Any) -> str:
+    # YAML's references let a small file hold a list that is endless when it is written out.
+    return repr(value)[:80] if not isinstance(value, (dict, list)) else type(value).__name__
 
 
 def _invalid(path: Path, reason: str) -> LegoError:

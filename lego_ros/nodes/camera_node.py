@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import contextlib
+from copy import copy
 from dataclasses import replace
 import math
 import sys
@@ -119,7 +120,8 @@ class CameraNode(Node):
         topic = self.resolve_topic_name('image')
         self._publishers_of = {
             name: self.create_publisher(
-                kind, where, IMAGE_PUBLISHER_QOS, qos_overriding_options=overridable())
+                # A copy: rclpy writes overrides into the profile it is given.
+                kind, where, copy(IMAGE_PUBLISHER_QOS), qos_overriding_options=overridable())
             for name, kind, where in (
                 ('image', Image, 'image'),
                 ('compressed', CompressedImage, f'{topic}/compressed'),

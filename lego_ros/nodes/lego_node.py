@@ -22,20 +22,23 @@ frame. Everything here is quick: the models run in the worker's thread (lego_ros
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
+import threading
 import time
 import traceback
 from typing import Any
 
 from lego_ros.action import GenerateActionFrame
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.images.raw import decode_image
 from lego_ros.msg import ActionDescription, ActionFrame, ActionQuery, EngineInfo, QueryOutcome
 from lego_ros.nodes.lego_parameters import PARAMETERS
 from lego_ros.ros import messages
-from lego_ros.ros.compressed_images import encode_compressed
+from lego_ros.ros.goal_server import GoalServer
 from lego_ros.ros.image_input import ImageInput
-from lego_ros.ros.images import decode_image
+from lego_ros.ros.image_messages import encode_compressed
 from lego_ros.ros.lego_diagnostics import LegoDiagnostics
 from lego_ros.ros.lifecycle import ManagedNode
 from lego_ros.ros.parameters import declare, read
@@ -43,27 +46,28 @@ from lego_ros.ros.process import run_node
 from lego_ros.ros.qos import IMAGE_PUBLISHER_QOS, LATCHED_QOS, overridable, QUERY_QOS, RESULT_QOS
 from lego_ros.runtime.answering import answer, classify, Frame, Progress
 from lego_ros.runtime.cancel import CancelToken
-from lego_ros.runtime.model import ActionModel, AnswerSettings, Description
+from lego_ros.runtime.model import ActionModel, AnswerSettings, Check, Description
 from lego_ros.runtime.queries import admit, Query, QueryIds, Wishes
 from lego_ros.runtime.timings import StageTimer
 from lego_ros.runtime.worker import Job, Worker
-from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 
-LoadModel = Callable[[str, str, str], ActionModel]
+_SUCCESS = TransitionCallbackReturn.SUCCESS
+
+LoadModel = Callable[[str, str, str, Check], ActionModel]
 
 
-def load_bundle(folder: str, device: str, precision: str) -> ActionModel:
+def load_bundle(folder: str, device: str, precision: str, check: Check) -> ActionModel:
     """
     Load a model bundle.
 
     :param folder: the bundle; empty = the default one.
     :param device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     :param precision: float32, bfloat16 or float16.
+    :param check: called between the parts; raises LegoError to stop.
     :returns: the model.
     :raises LegoError: a BUNDLE code or INVALID_SETTING.
     """
@@ -71,8 +75,9 @@ def load_bundle(folder: str, device: str, precision: str) -> ActionModel:
     from lego_ros.bundle.making import default_bundle
     from lego_ros.runtime.lego_model import LegoModel
 
+    check()
     path = Path(folder).expanduser() if folder else default_bundle()
-    return LegoModel(path, device, precision)
+    return LegoModel(path, device, precision, check)
 
 
 @dataclass
@@ -98,7 +103,8 @@ class LegoNode(ManagedNode):
     """
     The lifecycle node.
 
-    :param load_model: makes the model from bundle folder, device and precision.
+    :param load_model: makes the model from bundle folder, device and precision; calls the fourth
+        argument between its parts, which raises when the node shuts down.
     :param kwargs: for rclpy's node: ``namespace``, ``parameter_overrides``, ``context`` ...
     """
 
@@ -110,27 +116,32 @@ class LegoNode(ManagedNode):
         self._model: ActionModel | None = None
         self._camera: ImageInput | None = None
         self._active = False
+        self._closing = False
+        # Held while a query is handed to the worker, so that none slips in behind a stop.
+        self._admission = threading.Lock()
+        # Held during transitions, which another thread than the executor's may ask for (close).
+        self._transition = threading.Lock()
         self._ids = QueryIds()
-        self._goals: dict[bytes, Job] = {}
 
         self._make_publishers()
         self.create_subscription(
-            ActionQuery, 'action_query', self._on_query, QUERY_QOS,
+            ActionQuery, 'action_query', self._on_query, copy(QUERY_QOS),
             qos_overriding_options=overridable())
         self.create_subscription(
-            String, 'speech_text', self._on_speech, QUERY_QOS,
+            String, 'speech_text', self._on_speech, copy(QUERY_QOS),
             qos_overriding_options=overridable())
-        self._server = ActionServer(
-            self, GenerateActionFrame, 'generate_action_frame', self._execute_goal,
-            handle_accepted_callback=self._on_goal, cancel_callback=self._on_cancel)
+        self._server = GoalServer(
+            self, GenerateActionFrame, 'generate_action_frame', self._on_goal, self._cancel,
+            lambda message: GenerateActionFrame.Result(action_frame=message))
         self._report = LegoDiagnostics(self)
         if self.get_parameter('autostart').value:
             self.autostart()
 
     def _make_publishers(self) -> None:
         def lifecycle(kind: type, topic: str, qos: Any) -> Any:
+            # A copy: rclpy writes overrides into the profile it is given.
             return self.create_lifecycle_publisher(
-                kind, topic, qos, qos_overriding_options=overridable())
+                kind, topic, copy(qos), qos_overriding_options=overridable())
 
         self._descriptions = lifecycle(ActionDescription, 'action_description', RESULT_QOS)
         self._frames = lifecycle(ActionFrame, 'action_frame', RESULT_QOS)
@@ -145,87 +156,125 @@ class LegoNode(ManagedNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load, check and warm up the bundle; a failure leaves the node unconfigured."""
-        values = read(self, PARAMETERS)
-        start = time.monotonic()
-        self._report.failure = None
-        worker = Worker()
-        try:
-            self._model = worker.call(lambda: self._load(values))
-        # rclpy would swallow it; nothing may leave a half-configured node behind.
-        except Exception as error:  # noqa: BLE001
-            worker.close()
-            self._fail('cannot be configured', error)
-            return TransitionCallbackReturn.FAILURE
-        self._worker = worker
-        info = self._model.info
-        self._report.info = info
-        self._engine_info.publish(messages.engine_info(
-            self.get_clock().now().to_msg(), info, time.monotonic() - start))
-        self.get_logger().info(
-            f'bundle {info.bundle} {info.bundle_version} ready on {info.device} '
-            f'({info.backend}, {info.precision}) after {time.monotonic() - start:.1f} s')
-        if not info.trained:
-            self.get_logger().warning(
-                f"bundle '{info.bundle}' is untrained: its answers mean nothing")
-        return TransitionCallbackReturn.SUCCESS
+        return self._guard('configured', self._configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the camera and answer."""
-        self._camera = ImageInput(self, self.get_parameter('image_transport').value)
-        self._report.camera = self._camera
-        self._active = True
-        return super().on_activate(state)
+        return self._guard('activated', lambda: self._activate(state))
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop answering: what runs ends with NOT_ACTIVE before this returns."""
-        self._stop('the node was deactivated')
+        with self._transition:
+            self._stop('the node was deactivated')
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the models."""
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
+        with self._transition:
+            self._free()
+        return _SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop answering and free the models."""
-        self._stop('the node shuts down')
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
+        with self._transition:
+            self._stop('the node shuts down')
+            self._free()
+        return _SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the models, so that the node can be configured again."""
-        self._stop('the node met an error')
-        self._free()
-        return TransitionCallbackReturn.SUCCESS
+        with self._transition:
+            self._stop('the node met an error')
+            self._free()
+        return _SUCCESS
 
     def close(self) -> None:
-        """Stop answering and free the models before the process ends, whatever the state."""
-        self._stop('the node shuts down')
-        self._free()
+        """
+        Stop answering and free the models before the process ends, whatever the state.
+
+        A transition that runs in the executor is waited for; loading stops between two parts.
+        """
+        self._closing = True
+        with self._transition:
+            self._stop('the node shuts down')
+            self._free()
+
+    def _guard(self, what: str, change: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            with self._transition:
+                self._check_open()
+                change()
+        # rclpy would swallow it; nothing may leave a half-changed node behind.
+        except Exception as error:  # noqa: BLE001
+            problem = classify(error)
+            self._report.refused(problem)
+            if self._closing:
+                self.get_logger().info(f'the node is not {what}: it shuts down')
+            else:
+                detail = '' if isinstance(error, LegoError) else '\n' + traceback.format_exc()
+                self.get_logger().error(f'the node cannot be {what}: {problem}{detail}')
+            return TransitionCallbackReturn.FAILURE
+        return _SUCCESS
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise LegoError(ErrorCode.NOT_ACTIVE, 'the node shuts down')
+
+    def _configure(self) -> None:
+        values = read(self, PARAMETERS)
+        start = time.monotonic()
+        worker = Worker()
+        try:
+            model = worker.call(lambda: self._load(values))
+        except BaseException:
+            worker.close()
+            raise
+        self._worker, self._model, info = worker, model, model.info
+        self._report.configured(info)
+        seconds = time.monotonic() - start
+        self._engine_info.publish(messages.engine_info(
+            self.get_clock().now().to_msg(), info, seconds))
+        self.get_logger().info(
+            f'bundle {info.bundle} {info.bundle_version} ready on {info.device} '
+            f'({info.backend}, {info.precision}) after {seconds:.1f} s')
+        if not info.trained:
+            self.get_logger().warning(
+                f"bundle '{info.bundle}' is untrained: its answers mean nothing")
 
     def _load(self, values: dict[str, Any]) -> ActionModel:
-        model = self._load_model(values['bundle'], values['device'], values['precision'])
+        model = self._load_model(
+            values['bundle'], values['device'], values['precision'], self._check_open)
         model.warm_up()
         return model
 
+    def _activate(self, state: LifecycleState) -> None:
+        self._camera = ImageInput(self, self.get_parameter('image_transport').value)
+        self._report.activated(self._camera)
+        # The publishers first, so that the first answer finds them open.
+        super().on_activate(state)
+        self._active = True
+
     def _stop(self, reason: str) -> None:
-        self._active = False
+        with self._admission:
+            self._active = False
         if self._worker is not None:
             self._worker.cancel_all(ErrorCode.NOT_ACTIVE, reason)
         if self._camera is not None:
-            self._report.camera = None
+            self._report.activated(None)
             self._camera.destroy()
             self._camera = None
 
     def _free(self) -> None:
         if self._worker is None:
             return
+        worker, self._worker = self._worker, None
         model, self._model = self._model, None
-        self._report.info = None
-        if model is not None:
-            self._worker.call(model.close)
-        self._worker.close()
-        self._worker = None
+        self._report.configured(None)
+        try:
+            if model is not None:
+                worker.call(model.close)
+        finally:
+            worker.close()
 
     # --- Queries
 
@@ -235,69 +284,46 @@ class LegoNode(ManagedNode):
     def _on_speech(self, message: String) -> None:
         self._begin(Ask(Query('', message.data)))
 
-    def _on_goal(self, goal_handle: ServerGoalHandle) -> None:
+    def _on_goal(self, goal_handle: ServerGoalHandle) -> Job:
         goal = goal_handle.request
-        job = self._begin(Ask(
+        return self._begin(Ask(
             Query(goal.query.query_id, goal.query.text),
             goal.image if messages.is_given(goal.image) else None,
             Wishes(goal.seed, goal.steps, goal.image_scale, goal.text_scale),
             goal_handle.publish_feedback))
-        # Here, not in the execute callback: a cancel request must find it.
-        self._goals[bytes(goal_handle.goal_id.uuid)] = job
-        goal_handle.execute()
 
-    def _on_cancel(self, goal_handle: ServerGoalHandle) -> CancelResponse:
-        job = self._goals.get(bytes(goal_handle.goal_id.uuid))
-        if job is not None and self._worker is not None:
-            self._worker.cancel(job, ErrorCode.CANCELED, 'the caller cancelled the goal')
-        return CancelResponse.ACCEPT
-
-    async def _execute_goal(self, goal_handle: ServerGoalHandle) -> GenerateActionFrame.Result:
-        uuid = bytes(goal_handle.goal_id.uuid)
-        job = self._goals[uuid]
-        # The worker ends a concurrent future; an rclpy future can be awaited, and one with a
-        # callback wakes the executor.
-        ended = Future(executor=self.executor)
-        ended.add_done_callback(lambda _: None)
-        job.done.add_done_callback(lambda _: ended.set_result(None))
-        await ended
-        del self._goals[uuid]
-        error = job.done.exception()
-        if error is None:
-            goal_handle.succeed()
-            return GenerateActionFrame.Result(action_frame=job.done.result())
-        error = classify(error)
-        if error.code == ErrorCode.CANCELED and goal_handle.is_cancel_requested:
-            goal_handle.canceled()
-        else:
-            goal_handle.abort()
-        return GenerateActionFrame.Result(
-            error_code=int(error.code),
-            error_msg=messages.bounded(error.message, messages.MAX_ERROR_BYTES))
+    def _cancel(self, job: Job) -> None:
+        worker = self._worker
+        if worker is not None:
+            worker.cancel(job, ErrorCode.CANCELED, 'the caller cancelled the goal')
 
     def _begin(self, ask: Ask) -> Job:
         """Admit a query and hand it to the worker; a refused one comes back as an ended job."""
         try:
             ask.query = Query(
                 self._ids.admit(ask.query.query_id), ask.query.text, '', ask.query.arrived)
-            model, worker = self._model, self._worker
-            if not self._active or model is None or worker is None:
-                raise LegoError(
-                    ErrorCode.NOT_ACTIVE,
-                    'the node is not active; configure and activate it (ros2 lifecycle set), or '
-                    'start it with autostart:=true')
-            ask.query = admit(ask.query, self.get_parameter('max_query_length').value)
-            values = read(self, PARAMETERS)
-            defaults = Wishes(
-                values['seed'], values['steps'], values['image_scale'], values['text_scale'])
-            settings = ask.wishes.settle(defaults, values['temperature'], model.info)
-            self._tell(ask, 'waiting', 0, 0)
-            job = worker.submit(lambda token: self._answer(ask, model, settings, token))
+            with self._admission:
+                job = self._submit(ask)
         except LegoError as error:
             job = Job(lambda _: None)
             job.done.set_exception(error)
         job.done.add_done_callback(lambda done: self._conclude(ask, done.exception()))
         return job
+
+    def _submit(self, ask: Ask) -> Job:
+        model, worker = self._model, self._worker
+        if not self._active or model is None or worker is None:
+            raise LegoError(
+                ErrorCode.NOT_ACTIVE,
+                'the node is not active; configure and activate it (ros2 lifecycle set), or '
+                'start it with autostart:=true')
+        values = read(self, PARAMETERS)
+        ask.query = admit(ask.query, values['max_query_length'])
+        defaults = Wishes(
+            values['seed'], values['steps'], values['image_scale'], values['text_scale'])
+        settings = ask.wishes.settle(defaults, values['temperature'], model.info)
+        self._tell(ask, 'waiting', 0, 0)
+        return worker.submit(lambda token: self._answer(ask, model, settings, token))
 
     def _conclude(self, ask: Ask, error: BaseException | None) -> None:
         """Say how a query ended; in the worker's thread or, where it was refused, at once."""
@@ -360,12 +386,6 @@ class LegoNode(ManagedNode):
             ask.feedback(GenerateActionFrame.Feedback(
                 stage=stage, step=step, steps=steps,
                 description=messages.bounded(description, messages.MAX_TEXT_BYTES)))
-
-    def _fail(self, what: str, error: Exception) -> None:
-        problem = classify(error)
-        detail = '' if isinstance(error, LegoError) else '\n' + traceback.format_exc()
-        self.get_logger().error(f'{what}: {problem}{detail}')
-        self._report.failure = problem
 
 
 def main(args: Sequence[str] | None = None) -> int:

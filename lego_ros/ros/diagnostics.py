@@ -27,6 +27,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 OK = DiagnosticStatus.OK
@@ -60,7 +61,7 @@ class Diagnostics:
 
     :param node: the node that reports.
     :param hardware_id: what it reports about, e.g. the bundle or the camera.
-    :param period: seconds between reports, on the node's steady timer.
+    :param period: seconds between reports, on a steady clock: also where simulated time stands.
     :param callback_group: of the timer; None = the node's default group.
     """
 
@@ -70,7 +71,9 @@ class Diagnostics:
         self._node = node
         self._tasks: dict[str, Callable[[Status], None]] = {}
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = node.create_timer(period, self.publish, callback_group=callback_group)
+        self._timer = node.create_timer(
+            period, self.publish, callback_group=callback_group,
+            clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def add(self, name: str, task: Callable[[Status], None]) -> None:
         """

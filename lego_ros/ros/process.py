@@ -17,13 +17,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import contextlib
 import signal
 import sys
 import threading
+import time
 
 from lego_ros.errors import LegoError
 import rclpy
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import (
+    InvalidHandle,
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+)
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -74,7 +80,7 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: Sequence[str] | None =
             node = make()
             nodes.append(node)
             executor.add_node(node)
-        failure = _spin(executor, nodes, stop)
+        failure = _run(executor, nodes, stop)
     except (LegoError, InvalidParameterTypeException, InvalidParameterValueException) as error:
         failure = error
     finally:
@@ -88,30 +94,64 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: Sequence[str] | None =
     return EXIT_BAD_INPUT
 
 
-def _spin(executor: MultiThreadedExecutor, nodes: list[Node], stop: threading.Event
-          ) -> Exception | None:
-    """Spin in a thread, so that the main thread is free to take signals."""
-    crashes: list[BaseException] = []
+class Spinner:
+    """
+    Spins an executor in a thread of its own and ends it when no callback runs any more.
 
-    def spin() -> None:
+    rclpy's ``shutdown()`` does not wait for the callbacks in the executor's threads; they would
+    go on with a node that is no longer there.
+
+    :param executor: with its nodes.
+    :param on_crash: called in the thread when a callback raised.
+    """
+
+    def __init__(self, executor: MultiThreadedExecutor,
+                 on_crash: Callable[[], None] = lambda: None) -> None:
+        self.crash: BaseException | None = None
+        self._executor = executor
+        self._on_crash = on_crash
+        self._stop = False
+        self._thread = threading.Thread(target=self._spin, name='executor', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, wait for the running callbacks, shut the executor down."""
+        self._stop = True
+        # Something to do, so that spin_once returns.
+        self._executor.create_task(lambda: None)
+        self._thread.join()
+        # The executor's pool of threads; rclpy has no public way to wait for it.
+        self._executor._executor.shutdown(wait=True)
+        self._executor.shutdown()
+
+    def _spin(self) -> None:
         try:
-            executor.spin()
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            crashes.append(error)
-            stop.set()
+            while not self._stop and self._executor.context.ok():
+                # rclpy's executor stumbles over an entity that a callback in another thread
+                # destroys while it goes through its list, as deactivating does with the
+                # camera's subscription. Whatever else was ready is ready the next time.
+                with contextlib.suppress(InvalidHandle):
+                    self._executor.spin_once()
+        except BaseException as error:  # noqa: BLE001 - whoever owns the spinner raises it again
+            self.crash = error
+            self._on_crash()
 
-    spinner = threading.Thread(target=spin, name='executor', daemon=True)
-    spinner.start()
+
+def _run(executor: MultiThreadedExecutor, nodes: list[Node], stop: threading.Event
+         ) -> Exception | None:
+    """Spin in a thread, so that the main thread is free to take signals."""
+    spinner = Spinner(executor, stop.set)
     failure = None
     while failure is None and not stop.wait(_WATCH_PERIOD):
         failure = next(filter(None, (getattr(node, 'failure', None) for node in nodes)), None)
-    if not crashes:
-        for node in nodes:
-            if hasattr(node, 'close'):
-                node.close()
-        spinner.join(_LAST_WORDS)
-    executor.shutdown()
-    spinner.join()
-    if crashes:
-        raise crashes[0]
+    try:
+        if spinner.crash is None:
+            for node in nodes:
+                if hasattr(node, 'close'):
+                    node.close()
+            time.sleep(_LAST_WORDS)
+    finally:
+        spinner.stop()
+    if spinner.crash is not None:
+        raise spinner.crash
     return failure

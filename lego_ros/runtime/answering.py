@@ -131,7 +131,7 @@ def classify(error: BaseException) -> LegoError:
             or 'out of memory' in str(error) or "can't allocate memory" in str(error)):
         return LegoError(
             ErrorCode.OUT_OF_MEMORY,
-            f'not enough memory for this answer ({text[:300]}); close other users of the '
+            f'not enough memory ({text[:300]}); close other users of the '
             'device, or load a smaller bundle or a lower precision')
     return LegoError(
         ErrorCode.INFERENCE_FAILED,

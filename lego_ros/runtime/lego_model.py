@@ -20,6 +20,7 @@ import gc
 import hashlib
 from pathlib import Path
 
+from lego_ros.bundle.architecture import check_architectures
 from lego_ros.bundle.environment import offline_and_quiet
 from lego_ros.bundle.integrity import verify
 from lego_ros.bundle.manifest import Manifest
@@ -51,17 +52,22 @@ class LegoModel(ActionModel):
     :param folder: the bundle; every file of it is checked first.
     :param device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: the GPU where there is one.
     :param precision: float32, bfloat16 or float16.
+    :param check: called between the parts; raises LegoError to stop.
     :raises LegoError: a BUNDLE code, INVALID_SETTING for the device, OUT_OF_MEMORY by way of
         :func:`lego_ros.runtime.answering.classify`.
     """
 
-    def __init__(self, folder: Path, device: str = 'auto', precision: str = 'float32') -> None:
+    def __init__(self, folder: Path, device: str = 'auto', precision: str = 'float32',
+                 check: Check = lambda: None) -> None:
         offline_and_quiet()
-        manifest, manifest_hash = verify(folder)
+        manifest, manifest_hash = verify(folder, lambda done, total: check())
+        check_architectures(folder)
         self._device = choose_device(device)
         dtype = PRECISIONS[precision]
         vllm, tokenizer, processor = load_vllm(folder / 'vllm', dtype)
+        check()
         pipeline = LegoPipeline.from_pretrained(folder, torch_dtype=dtype)
+        check()
         _check_sizes(folder, manifest, vllm, pipeline)
         self._view = View(manifest.view)
         self._pipeline = pipeline.to(self._device)

@@ -30,6 +30,8 @@ from lego_ros.vllm.query import check_query
 
 MAX_ID_BYTES = 64
 REMEMBERED_IDS = 4096
+# White space that is folded does not count, but nobody reads through megabytes of it.
+_MAX_RAW_LENGTH = 16384
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ def admit(query: Query, max_length: int) -> Query:
     :returns: the query with its action.
     :raises LegoError: INVALID_QUERY or QUERY_TOO_LONG.
     """
+    if len(query.text) > _MAX_RAW_LENGTH:
+        raise LegoError(
+            ErrorCode.QUERY_TOO_LONG,
+            f'the query has {len(query.text)} characters, more than the {max_length} that are '
+            'allowed; shorten it')
     action = action_phrase(check_query(query.text, max_length))
     return Query(query.query_id, query.text, action, query.arrived)
 

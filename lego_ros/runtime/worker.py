@@ -26,10 +26,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 import threading
+import traceback
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.runtime.cancel import CancelToken
+
+_CLOSED = 'the models are being freed'
 
 
 @dataclass(eq=False)
@@ -68,12 +71,12 @@ class Worker:
 
         :param work: what to run.
         :returns: the job; its ``done`` ends with PREEMPTED if a newer one is submitted first.
-        :raises RuntimeError: the worker is closed.
+        :raises LegoError: NOT_ACTIVE, the worker is closed.
         """
         job = Job(work)
         with self._wake:
             if self._closed:
-                raise RuntimeError('the worker is closed')
+                raise LegoError(ErrorCode.NOT_ACTIVE, _CLOSED)
             replaced, self._waiting = self._waiting, job
             if self._running is not None:
                 self._running.token.cancel(ErrorCode.PREEMPTED, 'a newer query took its place')
@@ -131,10 +134,10 @@ class Worker:
 
     def close(self) -> None:
         """End everything early and end the thread."""
-        self.cancel_all(ErrorCode.NOT_ACTIVE, 'the node shuts down')
         with self._wake:
             self._closed = True
             self._wake.notify_all()
+        self.cancel_all(ErrorCode.NOT_ACTIVE, _CLOSED)
         self._thread.join()
 
     def _loop(self) -> None:
@@ -158,6 +161,7 @@ def _run(job: Job) -> None:
         job.token.check()
         result = job.work(job.token)
     except BaseException as error:  # noqa: BLE001 - it is handed on to whoever waits for it
+        _drop_locals(error)
         job.done.set_exception(error)
     else:
         job.done.set_result(result)
@@ -168,3 +172,15 @@ def _end_unrun(job: Job) -> None:
         job.token.check()
     except LegoError as error:
         job.done.set_exception(error)
+
+
+def _drop_locals(error: BaseException | None) -> None:
+    """
+    Keep the lines of a traceback but not its variables.
+
+    An answer that ran out of memory must not hold that memory for as long as someone remembers
+    why it failed.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -23,10 +23,10 @@ import cv2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.images import compressed
 from lego_ros.images.compressed import decode_compressed
 from lego_ros.images.raw import convert
 from lego_ros.images.streams import check_stream
-from lego_ros.images import compressed
 from lego_ros.ros.image_messages import encode_compressed
 import numpy as np
 import pytest

@@ -371,7 +371,7 @@ def test_bad_source_in_one_process_leaves_the_other_nodes_alone(ros, listen):
 def test_parameter_file_is_the_table_and_is_found_by_the_node(ros, tmp_path):
     path = Path(__file__).parents[2] / 'config' / 'camera.yaml'
     text = path.read_text()
-    content = yaml.safe_load(text)['/**/camera_node']['ros__parameters']
+    content = yaml.safe_load(text)['/**']['ros__parameters']
     assert content == {entry.name: entry.default for entry in PARAMETERS}
     # The wildcard holds in every namespace.
     mine = tmp_path / 'mine.yaml'

@@ -227,7 +227,7 @@ def test_topics_that_are_none(ros, tmp_path, topics):
 
 def test_parameter_file_is_the_table():
     path = Path(__file__).parents[2] / 'config' / 'recorder.yaml'
-    content = yaml.safe_load(path.read_text())['/**/recorder_node']['ros__parameters']
+    content = yaml.safe_load(path.read_text())['/**']['ros__parameters']
     assert content == {entry.name: entry.default for entry in PARAMETERS}
 
 
