@@ -199,6 +199,11 @@ class LegoNode(ManagedNode):
             self._stop('the node shuts down')
             self._free()
 
+    def destroy_node(self) -> None:
+        """Leave the graph; a caller would otherwise wait for the server of a node that is gone."""
+        self._server.destroy()
+        super().destroy_node()
+
     def _guard(self, what: str, change: Callable[[], None]) -> TransitionCallbackReturn:
         try:
             with self._transition:

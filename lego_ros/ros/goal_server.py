@@ -61,6 +61,10 @@ class GoalServer:
             node, action, name, self._execute, callback_group=node.default_callback_group,
             handle_accepted_callback=self._on_accepted, cancel_callback=self._on_cancel)
 
+    def destroy(self) -> None:
+        """Leave the graph; rclpy's ``destroy_node`` does not do it for action servers."""
+        self._server.destroy()
+
     def _on_accepted(self, goal: ServerGoalHandle) -> None:
         # Here, not in the execute callback: a cancel request must find it.
         self._jobs[bytes(goal.goal_id.uuid)] = self._start(goal)

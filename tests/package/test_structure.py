@@ -38,7 +38,7 @@ ALLOWED = {
     'runtime': {'bundle', 'vllm', 'ldm'},
     'ros': {'runtime', 'camera', 'images', 'msg', 'action'},
     'nodes': {'ros', 'runtime', 'bundle', 'camera', 'images', 'msg', 'action'},
-    'cli': {'nodes', 'ros', 'runtime', 'bundle', 'camera', 'action', 'msg'},
+    'cli': {'nodes', 'ros', 'runtime', 'bundle', 'camera', 'images', 'action', 'msg'},
     'training': {'runtime', 'bundle', 'vllm', 'ldm'},
 }
 
