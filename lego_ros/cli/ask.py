@@ -23,7 +23,7 @@ import sys
 from typing import Any
 import uuid
 
-from lego_ros.cli.environment import prepare_middleware, require_ros
+from lego_ros.cli.environment import require_ros
 from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
 from lego_ros.cli.progress import Progress
 from lego_ros.cli.text import CommandError, namespace, printable, real, whole
@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     :raises LegoError: SOURCE_UNREADABLE, the picture to ask about cannot be read.
     """
     require_ros()
+    from lego_ros.ros.middleware import prepare_middleware
+
     prepare_middleware()
     from lego_ros.ros.asking import Asker, Interrupted, NoAnswer
 

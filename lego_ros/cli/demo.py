@@ -28,7 +28,7 @@ import time
 from typing import Any
 
 from lego_ros.cli import ask, demo_files
-from lego_ros.cli.environment import free_domain, prepare_middleware, require_ros
+from lego_ros.cli.environment import free_domain, require_ros
 from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
 from lego_ros.cli.nodes_process import NodesProcess
 from lego_ros.cli.progress import Progress
@@ -42,7 +42,7 @@ _FIGURES_TIMEOUT = 5.0
 _SERVER_TIMEOUT = 10.0
 # The answer is about a frame that the bag holds bit by bit: a JPEG stream, a few per cent of the
 # size of raw images.
-_PARAMETERS = '/**/lego_node:\n  ros__parameters:\n    image_transport: compressed\n'
+_PARAMETERS = '/**:\n  ros__parameters:\n    image_transport: compressed\n'
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -81,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     :raises CommandError: the nodes or the results failed.
     """
     require_ros()
+    from lego_ros.ros.middleware import prepare_middleware
+
     prepare_middleware()
     if 'ROS_DOMAIN_ID' not in os.environ:
         # A domain of its own: the demo must not talk to a robot on the network.

@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lego_ros.cli.environment import prepare_middleware, require_ros
+from lego_ros.cli.environment import require_ros
 from lego_ros.cli.text import namespace
 from lego_ros.errors import ErrorCode, LegoError
 
@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     require_ros()
     if args.params is not None:
         check_parameter_file(args.params)
+    from lego_ros.ros.middleware import prepare_middleware
+
     prepare_middleware()
     from lego_ros.nodes.together import run_together
 

@@ -383,7 +383,7 @@ class LegoNode(ManagedNode):
         if camera is None:
             raise LegoError(ErrorCode.NOT_ACTIVE, 'the node was deactivated')
         raw, age = camera.slot.take(
-            self.get_clock().now().nanoseconds, self.get_parameter('max_frame_age').value)
+            lambda: self.get_clock().now().nanoseconds, self.get_parameter('max_frame_age').value)
         return camera.decode(raw, age)
 
     def _tell(self, ask: Ask, stage: str, step: int, steps: int, description: str = '') -> None:

@@ -111,6 +111,7 @@ class LegoDiagnostics:
         if camera is None:
             status.message = 'not active'
             return
+        camera.poll_events()
         newest = camera.slot.refresh()
         figures = camera.slot.figures()
         publishers = camera.publishers

@@ -24,6 +24,7 @@ import threading
 import time
 
 from lego_ros.errors import LegoError
+from lego_ros.runtime.allocation import keep_freed_memory
 import rclpy
 from rclpy.exceptions import (
     InvalidHandle,
@@ -67,6 +68,7 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: Sequence[str] | None =
     :returns: exit status: 0 after a signal, 2 when a node could not start or go on. The reason is
         then on the standard error stream.
     """
+    keep_freed_memory()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -88,6 +90,9 @@ def run_nodes(makers: Sequence[Callable[[], Node]], args: Sequence[str] | None =
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
+        # A second signal, forwarded by ros2 launch while Python exits, must not change the status.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
     if failure is None:
         return EXIT_OK
     print(failure, file=sys.stderr)

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 import threading
+from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
 
@@ -33,12 +34,12 @@ class RawFrame:
     """
     One frame as it was received.
 
-    :param data: the serialized message, untouched.
+    :param message: the message, with its picture still encoded as the camera sent it.
     :param stamp: acquisition time of the header, in nanoseconds of the node's clock.
     :param sequence: number that the publisher gave the message, from 1; 0 = not known.
     """
 
-    data: bytes
+    message: Any
     stamp: int
     sequence: int = 0
 
@@ -83,11 +84,12 @@ class FrameSlot:
                 self._frame = frame
             return self._frame
 
-    def take(self, now: int, max_age: float) -> tuple[RawFrame, int]:
+    def take(self, clock: Callable[[], int], max_age: float) -> tuple[RawFrame, int]:
         """
         Use the newest frame.
 
-        :param now: the node clock in nanoseconds.
+        :param clock: gives the node clock in nanoseconds; read after the frame is there, or a
+            frame that comes in between would have an age below zero.
         :param max_age: the oldest frame that will do, in seconds; 0 = any.
         :returns: the frame and its age in nanoseconds. The age is negative where the camera's
             clock is ahead of the node's.
@@ -100,7 +102,7 @@ class FrameSlot:
                 'no camera frame has arrived yet; check that the camera publishes on the topic '
                 "that this node's 'image' is remapped to, and that the image_transport parameter "
                 'fits (see /diagnostics)')
-        age = now - frame.stamp
+        age = clock() - frame.stamp
         if max_age > 0 and age > max_age * 1e9:
             with self._lock:
                 self._figures.refused_stale += 1

@@ -21,6 +21,7 @@ import subprocess
 import sys
 
 from lego_ros.cli import environment
+from lego_ros.ros import middleware
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def test_free_domain_is_the_one_that_is_left():
 
 
 def test_the_profile_is_set(no_profile):
-    environment.prepare_middleware()
+    middleware.prepare_middleware()
     for name in VARIABLES:
         assert Path(os.environ[name]).read_text() == PROFILE.read_text()
 
@@ -70,14 +71,14 @@ def test_the_profile_is_set(no_profile):
 @pytest.mark.parametrize('name', VARIABLES)
 def test_the_users_profile_stays(no_profile, monkeypatch, name):
     monkeypatch.setenv(name, '/etc/own.xml')
-    environment.prepare_middleware()
+    middleware.prepare_middleware()
     assert [os.environ.get(each) for each in VARIABLES] == [
         '/etc/own.xml' if each == name else None for each in VARIABLES]
 
 
 def test_without_shared_memory_nothing_is_set(no_profile, monkeypatch, tmp_path):
-    monkeypatch.setattr(environment, '_SHARED_MEMORY', tmp_path / 'missing')
-    environment.prepare_middleware()
+    monkeypatch.setattr(middleware, '_SHARED_MEMORY', tmp_path / 'missing')
+    middleware.prepare_middleware()
     assert not any(name in os.environ for name in VARIABLES)
 
 

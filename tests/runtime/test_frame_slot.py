@@ -45,7 +45,7 @@ def test_nothing_yet():
     slot = FrameSlot(Reader())
     assert slot.refresh() is None
     with pytest.raises(LegoError) as caught:
-        slot.take(0, 1.)
+        slot.take(lambda: 0, 1.)
     assert caught.value.code == ErrorCode.NO_FRAME
 
 
@@ -54,17 +54,17 @@ def test_newest_is_taken():
     slot = FrameSlot(reader)
     for _ in range(5):
         reader.publish(stamp=3 * SECOND)
-    frame, age = slot.take(4 * SECOND, 2.)
-    assert (frame.data, age) == (b'5', SECOND)
+    frame, age = slot.take(lambda: 4 * SECOND, 2.)
+    assert (frame.message, age) == (b'5', SECOND)
     # It may be used again while nothing newer comes.
-    assert slot.take(5 * SECOND, 2.) == (frame, 2 * SECOND)
+    assert slot.take(lambda: 5 * SECOND, 2.) == (frame, 2 * SECOND)
 
 
 def test_several_that_came_since():
     """A reader that kept more than one: the last wins, and all were fetched."""
     frames = [RawFrame(b'1', 1, 1), RawFrame(b'2', 2, 2), None]
     slot = FrameSlot(lambda: frames.pop(0) if frames else None)
-    assert slot.refresh().data == b'2'
+    assert slot.refresh().message == b'2'
     assert slot.figures().fetched == 2
 
 
@@ -76,10 +76,10 @@ def test_age_limit(age, limit, stale):
     reader.publish(stamp=100 * SECOND)
     now = 100 * SECOND + round(age * SECOND)
     if not stale:
-        assert slot.take(now, limit)[1] == round(age * SECOND)
+        assert slot.take(lambda: now, limit)[1] == round(age * SECOND)
         return
     with pytest.raises(LegoError, match='max_frame_age is 1 s') as caught:
-        slot.take(now, limit)
+        slot.take(lambda: now, limit)
     assert caught.value.code == ErrorCode.STALE_FRAME
     figures = slot.figures()
     assert (figures.refused_stale, figures.used) == (1, 0)
@@ -90,9 +90,9 @@ def test_recovers_from_stale():
     slot = FrameSlot(reader)
     reader.publish(stamp=0)
     with pytest.raises(LegoError):
-        slot.take(10 * SECOND, 1.)
+        slot.take(lambda: 10 * SECOND, 1.)
     reader.publish(stamp=10 * SECOND)
-    assert slot.take(10 * SECOND, 1.)[1] == 0
+    assert slot.take(lambda: 10 * SECOND, 1.)[1] == 0
 
 
 @given(strategies.lists(strategies.sampled_from(['publish', 'take', 'refresh'])))
@@ -108,7 +108,7 @@ def test_figures_add_up(actions):
         elif action == 'refresh':
             slot.refresh()
         else:
-            slot.take(0, 0.)
+            slot.take(lambda: 0, 0.)
     slot.refresh()
     figures = slot.figures()
     assert figures.published == reader.published

@@ -1,0 +1,26 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What "memory flat" means."""
+
+from __future__ import annotations
+
+FLAT_MIB = 6.
+"""
+How much the memory of a process may grow between two moments.
+
+Two frames of 1280x720 rgb8 (2.64 MiB each) may or may not be held at either moment, by the
+latest-frame slot and by the middleware. A leak of one frame for each query, or each second, would
+show as hundreds of MiB.
+"""

@@ -1,0 +1,45 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Start lego_node for a camera that is there already.
+
+    ros2 launch lego_ros lego.launch.py camera:=/head_camera/image_raw
+
+Put it into a GroupAction to include it more than once, or under different settings.
+"""
+
+from __future__ import annotations
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import OpaqueFunction
+from launch_ros.actions import LifecycleNode
+from lego_ros.ros.launching import ARGUMENTS, node_settings
+from lego_ros.ros.middleware import prepare_middleware
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments and start the node."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])
+
+
+def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Start the node."""
+    prepare_middleware()
+    return [LifecycleNode(
+        package='lego_ros', executable='lego_node', name='lego_node',
+        **node_settings(context, {
+            'bundle': ('bundle', str),
+            'image_transport': ('image_transport', str),
+            'autostart': ('autostart', bool)}))]

@@ -1,0 +1,252 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The launch files and the parameter files that they give to the nodes.
+
+launch and launch_ros are not on PyPI: where they are missing, the files are read, not run.
+"""
+
+import ast
+import importlib.util
+from itertools import pairwise
+from pathlib import Path
+import re
+
+from lego_ros.nodes import camera_node, lego_parameters, recorder_node
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+SHARED = ROOT / 'lego_ros' / 'ros' / 'launching.py'
+TABLES = {
+    'lego_node': lego_parameters.PARAMETERS,
+    'camera_node': camera_node.PARAMETERS,
+    'recorder_node': recorder_node.PARAMETERS,
+}
+TYPES = {'str': str, 'bool': bool, 'int': int, 'float': float}
+
+needs_launch = pytest.mark.skipif(
+    importlib.util.find_spec('launch_ros') is None, reason='launch_ros is not installed')
+
+
+def calls(path, name):
+    """Find the calls of a function in a file."""
+    tree = ast.parse(path.read_text(encoding='utf-8'), feature_version=(3, 10))
+    return [node for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and getattr(node.func, 'id', None) == name]
+
+
+def keywords(call):
+    return {entry.arg: entry.value for entry in call.keywords if entry.arg}
+
+
+def declared(path):
+    """Find the launch arguments that a file declares itself."""
+    return {ast.literal_eval(call.args[0]): keywords(call)
+            for call in calls(path, 'DeclareLaunchArgument')}
+
+
+def nodes(path):
+    """Find the nodes of a file: executable, and parameter to launch argument and type."""
+    for kind in ('Node', 'LifecycleNode'):
+        for call in calls(path, kind):
+            settings = next(entry.value for entry in call.keywords if entry.arg is None)
+            assert settings.func.id == 'node_settings'
+            table = settings.args[1]
+            parameters = {
+                ast.literal_eval(name): (ast.literal_eval(value.elts[0]), value.elts[1].id)
+                for name, value in zip(table.keys, table.values, strict=True)}
+            given = {name: ast.literal_eval(value) for name, value in keywords(call).items()}
+            yield given, parameters
+
+
+def test_the_files_are_there():
+    assert [path.name for path in FILES] == ['lego.launch.py', 'lego_with_camera.launch.py']
+
+
+@pytest.mark.parametrize('path', [*FILES, SHARED], ids=lambda path: path.name)
+def test_every_argument_is_described_and_has_a_default(path):
+    for name, given in declared(path).items():
+        assert re.fullmatch('[a-z_]+', name)
+        assert ast.literal_eval(given['description']).endswith('.'), name
+        if 'choices' in given:
+            default = ast.literal_eval(given['default_value'])
+            assert default in ast.literal_eval(given['choices']), name
+        else:
+            assert 'default_value' in given, name
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
+def test_arguments_become_parameters_that_the_node_has(path):
+    arguments = {**declared(SHARED), **declared(path)}
+    found = list(nodes(path))
+    assert found
+    for node, parameters in found:
+        table = {entry.name: entry for entry in TABLES[node['executable']]}
+        assert node['package'] == 'lego_ros'
+        assert node['name'] == node['executable']
+        assert (ROOT / 'lego_ros' / 'nodes' / f'{node["executable"]}.py').is_file()
+        for name, (argument, kind) in parameters.items():
+            assert argument in arguments
+            assert type(table[name].default) is TYPES[kind], name
+            choices = arguments[argument].get('choices')
+            if choices is not None and kind == 'str':
+                assert ast.literal_eval(choices) == ['', *table[name].choices]
+
+
+def test_installed_programs_are_those_that_are_launched():
+    text = (ROOT / 'CMakeLists.txt').read_text()
+    installed = set(re.search(r'foreach\(program (.*?)\)', text)[1].split())
+    assert {node['executable'] for path in FILES for node, _ in nodes(path)} <= installed
+    assert re.search(r'install\(DIRECTORY launch config .*share/', text)
+
+
+def test_files_that_are_named_exist():
+    for path in [*FILES, SHARED]:
+        text = path.read_text()
+        for name in re.findall(r"CONFIG / '([^']+)'", text):
+            assert (ROOT / 'config' / name).is_file()
+        for name in re.findall(r"with_name\('([^']+)'\)", text):
+            assert (ROOT / 'launch' / name).is_file()
+    assert "CONFIG / 'lego.yaml'" in SHARED.read_text()
+
+
+def test_lego_yaml_is_the_table_in_its_order():
+    text = (ROOT / 'config' / 'lego.yaml').read_text()
+    content = yaml.safe_load(text)
+    # Only this wildcard is known to Humble's rclpy.
+    assert list(content) == ['/**']
+    values = content['/**']['ros__parameters']
+    expected = {entry.name: entry.default for entry in lego_parameters.PARAMETERS}
+    assert list(values.items()) == list(expected.items())
+    assert {name: type(value) for name, value in values.items()} == {
+        name: type(value) for name, value in expected.items()}
+
+
+def test_lego_yaml_tells_ranges_and_what_can_change_live():
+    text = (ROOT / 'config' / 'lego.yaml').read_text()
+    comments = {match[2]: match[1] for match in re.finditer(
+        r'((?:^    #.*\n)+)    (\w+):', text, re.MULTILINE)}
+    for entry in lego_parameters.PARAMETERS:
+        comment = comments[entry.name]
+        assert ('Live.' in comment) != entry.read_only, entry.name
+        if entry.maximum is not None:
+            limit = '2^63 - 1' if entry.maximum == 2**63 - 1 else f'{entry.maximum:g}'
+            assert f'{entry.minimum:g} to {limit}' in comment, entry.name
+        assert all(choice in comment for choice in entry.choices), entry.name
+
+
+# --- With the real launch
+
+
+@pytest.fixture
+def launched():
+    """Run a launch file up to the processes that it would start."""
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+    from launch_ros.actions import Node
+
+    def walk(entities, context, found):
+        for entity in entities:
+            if isinstance(entity, Node):
+                entity._perform_substitutions(context)
+                found.append([
+                    ''.join(part.perform(context) for part in word) for word in entity.cmd[1:]])
+            elif isinstance(
+                    entity, (DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction)):
+                walk(entity.visit(context) or [], context, found)
+            elif type(entity).__name__ == 'LaunchDescription':
+                walk(entity.entities, context, found)
+        return found
+
+    def run(name, **arguments):
+        context = LaunchContext()
+        context.extend_locals({'ros_specific_arguments': {'name': '', 'ns': ''}})
+        context.launch_configurations.update(arguments)
+        description = get_launch_description_from_python_launch_file(
+            str(ROOT / 'launch' / name))
+        return walk(description.entities, context, [])
+
+    return run
+
+
+def parameters_of(command):
+    """Merge the parameter files of a command line, as rcl does."""
+    merged = {}
+    for word, value in pairwise(command):
+        if word == '--params-file':
+            for section in yaml.safe_load(Path(value).read_text()).values():
+                merged.update(section['ros__parameters'])
+    return merged
+
+
+def remappings_of(command):
+    return dict(value.split(':=') for word, value in pairwise(command)
+                if word == '-r' and ':=' in value)
+
+
+@needs_launch
+def test_nothing_given_leaves_everything_to_the_files(launched):
+    (command,) = launched('lego.launch.py')
+    assert parameters_of(command) == {
+        entry.name: entry.default for entry in lego_parameters.PARAMETERS}
+    assert command.count('--params-file') == 1
+
+
+@needs_launch
+def test_what_is_given_goes_before_the_parameter_file(launched, tmp_path):
+    file = tmp_path / 'mine.yaml'
+    file.write_text('/**: {ros__parameters: {steps: 7, bundle: here, autostart: true}}')
+    (command,) = launched(
+        'lego.launch.py', params_file=str(file), bundle='123', image_transport='compressed',
+        use_sim_time='true', namespace='left', camera='head/image_raw', log_level='debug')
+    assert parameters_of(command) == {
+        'steps': 7, 'bundle': '123', 'autostart': True, 'image_transport': 'compressed',
+        'use_sim_time': True}
+    remappings = remappings_of(command)
+    assert remappings['image'] == 'head/image_raw'
+    assert remappings['image/compressed'] == 'head/image_raw/compressed'
+    assert remappings['camera_info'] == 'head/camera_info'
+    assert command[command.index('--log-level') + 1] == 'debug'
+
+
+@needs_launch
+def test_camera_and_recorder_come_with_lego_node(launched, tmp_path):
+    alone = launched('lego_with_camera.launch.py')
+    assert len(alone) == 2
+    assert parameters_of(alone[0])['source'] == 'photo'
+    assert parameters_of(alone[1])['autostart'] is True
+    camera, recorder, lego = launched(
+        'lego_with_camera.launch.py', source='7', rate='5', record=str(tmp_path), autostart='',
+        camera='/cam/rgb')
+    values = parameters_of(camera)
+    assert values['source'] == '7'
+    assert values['rate'] == 5.0
+    assert parameters_of(recorder)['path'] == str(tmp_path)
+    assert parameters_of(lego)['autostart'] is False
+    for command in (camera, recorder, lego):
+        assert remappings_of(command)['camera_info'] == '/cam/camera_info'
+
+
+@needs_launch
+@pytest.mark.parametrize(('arguments', 'error'), [
+    ({'params_file': '/no/such.yaml'}, '/no/such.yaml'),
+    ({'rate': 'fast'}, 'fast'),
+    ({'image_transport': 'jpeg'}, 'jpeg')])
+def test_bad_arguments_are_refused(launched, arguments, error):
+    with pytest.raises((FileNotFoundError, ValueError, RuntimeError), match=error):
+        launched('lego_with_camera.launch.py', **arguments)
