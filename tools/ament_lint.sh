@@ -24,7 +24,7 @@ lint() {
     if ! command -v "$1" >/dev/null; then
         echo "$1: not installed, skipped (the comment in tools/ament_lint.sh says how to get it)"
     elif ! output=$("$@" 2>&1); then
-        printf '%s\n' "$output"
+        printf '%s\n' "$output" | grep -v '^checking'
         status=1
     else
         echo "$1: no problems"

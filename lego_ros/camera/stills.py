@@ -24,7 +24,7 @@ import re
 
 from lego_ros.camera.frames import Frame, FrameSource, Picture, unreadable
 from lego_ros.errors import LegoError
-from lego_ros.images.encodings import require_size
+from lego_ros.images.image_encodings import require_size
 import numpy as np
 from PIL import Image, ImageOps
 

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 import cv2
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.images.encodings import COLOR_ENCODINGS, find_color_encoding
+from lego_ros.images.image_encodings import COLOR_ENCODINGS, find_color_encoding
 from lego_ros.images.raw import convert
 from lego_ros.images.streams import check_stream
 import numpy as np

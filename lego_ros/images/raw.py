@@ -31,7 +31,7 @@ from typing import Any, Protocol
 
 import cv2
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.images.encodings import (
+from lego_ros.images.image_encodings import (
     COLOR_ENCODINGS,
     Encoding,
     find_color_encoding,

@@ -28,7 +28,7 @@ from typing import NoReturn
 import zlib
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.images.encodings import require_size
+from lego_ros.images.image_encodings import require_size
 
 _JPEG_START = b'\xff\xd8\xff'
 _PNG_START = b'\x89PNG\r\n\x1a\n'

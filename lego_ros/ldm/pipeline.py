@@ -107,7 +107,7 @@ class LegoPipeline(DiffusionPipeline):
 
     @property
     def resolution(self) -> int:
-        """The side in pixels of the frames that the model was made for."""
+        """Side in pixels of the frames that the model was made for."""
         return self.unet.config.sample_size * self.vae_scale_factor
 
     @torch.no_grad()

@@ -36,7 +36,7 @@ from lego_ros.camera.opening import open_source
 from lego_ros.camera.pacing import Pacer
 from lego_ros.camera.playback import Playback
 from lego_ros.errors import LegoError
-from lego_ros.images.encodings import require_size
+from lego_ros.images.image_encodings import require_size
 from lego_ros.ros.camera_messages import PublishedPicture, to_camera_info
 from lego_ros.ros.diagnostics import Diagnostics, ERROR, Status, WARN
 from lego_ros.ros.parameters import declare, Parameter, read

@@ -42,7 +42,7 @@ PARAMETERS = (
         'image_scale', 0.0, "Guidance scale s_x of the input frame; 0 = the bundle's (1.5 in the "
         'paper). Higher stays closer to the frame.', minimum=0, maximum=50),
     Parameter(
-        'text_scale', 0.0, "Guidance scale s_c of description and VLLM embeddings; 0 = the "
+        'text_scale', 0.0, 'Guidance scale s_c of description and VLLM embeddings; 0 = the '
         "bundle's (7.5 in the paper). Higher follows the description more.",
         minimum=0, maximum=50),
     Parameter(

@@ -48,7 +48,7 @@ class PublishedPicture(Picture):
     @cached_property
     def image(self) -> Image:
         """
-        The picture as ``rgb8``.
+        Give the picture as ``rgb8``.
 
         :raises LegoError: it cannot be decoded.
         """
@@ -57,7 +57,7 @@ class PublishedPicture(Picture):
     @cached_property
     def compressed(self) -> CompressedImage:
         """
-        The picture as JPEG; a recorded JPEG or PNG as it was, if it keeps its size.
+        Give the picture as JPEG; a recorded JPEG or PNG as it was, if it keeps its size.
 
         :raises LegoError: it cannot be decoded, or the recorded stream is not whole.
         """

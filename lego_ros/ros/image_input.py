@@ -43,7 +43,6 @@ try:
     from rclpy.event_handler import SubscriptionEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
-
 if TYPE_CHECKING:
     from rclpy.event_handler import QoSMessageLostInfo, QoSRequestedIncompatibleQoSInfo
 

@@ -151,7 +151,7 @@ def test_bad_list_of_files(bundle, files):
 @pytest.mark.parametrize(('key', 'limit'), [
     ('version', 32), ('training_data', 1024)])
 def test_longer_than_the_message_that_carries_it(bundle, key, limit):
-    """EngineInfo's strings are bounded."""
+    """The strings of EngineInfo are bounded."""
     change(bundle, **{key: 'x' * limit})
     assert getattr(read_manifest(bundle)[0], key) == 'x' * limit
     change(bundle, **{key: 'x' * (limit + 1)})

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.ros
 
 @pytest.fixture
 def picture(tmp_path):
-    """A picture whose left half is red."""
+    """Make a picture whose left half is red."""
     rgb = np.zeros((48, 64, 3), np.uint8)
     rgb[:, :32, 0] = 255
     path = tmp_path / 'picture.png'

@@ -23,7 +23,7 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.images.encodings import COLOR_ENCODINGS, find_encoding, MAX_PIXELS, MAX_SIDE
+from lego_ros.images.image_encodings import COLOR_ENCODINGS, find_encoding, MAX_PIXELS, MAX_SIDE
 from lego_ros.images.raw import convert, decode_image, to_array
 from lego_ros.ros.image_messages import encode_image
 import numpy as np

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.images.encodings import COLOR_ENCODINGS, find_encoding
+from lego_ros.images.image_encodings import COLOR_ENCODINGS, find_encoding
 from lego_ros.images.raw import convert, decode_image, to_array
 import numpy as np
 import pytest

@@ -133,7 +133,7 @@ class Goal:
         return response.status, response.result
 
     def stages(self) -> list[str]:
-        """The stages that feedback named, each once."""
+        """List the stages that feedback named, each once."""
         return list(dict.fromkeys(message.stage for message in self.feedback))
 
 
@@ -232,10 +232,10 @@ class Lego:
 
     @property
     def state(self) -> str:
-        """The label of the node's state."""
+        """Ask for the label of the state."""
         return self.result_of(self._state.call_async(GetState.Request())).current_state.label
 
-    def set(self, **values: Any) -> list[Any]:
+    def set_parameters(self, **values: Any) -> list[Any]:
         """Set parameters as ros2 param does; the results."""
         return self.result_of(self._parameters.set_parameters(
             [Parameter(name, value=value) for name, value in values.items()])).results
@@ -318,7 +318,7 @@ class Lego:
             raise AssertionError(f'/diagnostics never said so, but {last}') from None
 
     def expect_refused(self, goal: Goal, code: ErrorCode, *words: str) -> None:
-        """A goal ends ABORTED; result, outcome and diagnostics name code and reason."""
+        """Check that a goal ends ABORTED; result, outcome and diagnostics name code and reason."""
         status, result = goal.end()
         assert status == GoalStatus.STATUS_ABORTED
         assert ErrorCode(result.error_code) == code, result.error_msg
@@ -329,20 +329,20 @@ class Lego:
         self.expect_reported(code, *words)
 
     def expect_outcome(self, outcome: QueryOutcome, code: ErrorCode, *words: str) -> None:
-        """A query by topic failed; outcome and diagnostics name code and reason."""
+        """Check that a query by topic failed; outcome and diagnostics name code and reason."""
         assert ErrorCode(outcome.error_code) == code, outcome.error_msg
         assert all(word in outcome.error_msg for word in words), outcome.error_msg
         self.expect_reported(code, *words)
 
     def expect_reported(self, code: ErrorCode, *words: str) -> None:
-        """The report of the last query in /diagnostics names code and reason."""
+        """Check that the report of the last query in /diagnostics names code and reason."""
         status = self.status(
             'answers', lambda status, values: values.get('last_error_code') == code.name)
         assert status.level == DiagnosticStatus.WARN
         assert all(word in status.message for word in words), status.message
 
     def expect_answered(self, **fields: Any) -> ActionFrame:
-        """The next good query is answered, and diagnostics are content again."""
+        """Check that the next good query is answered, and diagnostics are content again."""
         if 'image' not in fields:
             self.show()
         status, result = self.ask(**fields).end()

@@ -133,7 +133,7 @@ def test_camera_clock_ahead(shared):
 
 def test_live_parameters_change_the_next_answer(shared):
     shared.show()
-    assert all(result.successful for result in shared.set(
+    assert all(result.successful for result in shared.set_parameters(
         seed=7, steps=3, image_scale=2.5, text_scale=4., temperature=0.))
     source = shared.expect_answered().provenance
     assert (source.seed, source.steps) == (7, 3)
@@ -142,7 +142,7 @@ def test_live_parameters_change_the_next_answer(shared):
     source = shared.expect_answered(seed=8, steps=2).provenance
     assert (source.seed, source.steps, source.image_scale) == (8, 2, 2.5)
     # Zero gives the bundle's own again, and a seed by chance.
-    assert all(result.successful for result in shared.set(
+    assert all(result.successful for result in shared.set_parameters(
         seed=0, steps=0, image_scale=0., text_scale=0., temperature=0.2))
     sources = [shared.expect_answered().provenance for _ in range(2)]
     assert [(s.steps, s.image_scale, s.text_scale) for s in sources] == [(1, 1.5, 7.5)] * 2

@@ -76,7 +76,7 @@ def with_a_pickle(bundle):
 
 
 def with_weights_of_another_size(bundle):
-    """The hashes are right; the weights are not those of the configuration beside them."""
+    """Make the hashes right; the weights are not those of the configuration beside them."""
     path = bundle / 'conditioning' / 'config.json'
     config = json.loads(path.read_text())
     config['vllm_hidden'] *= 2
@@ -102,7 +102,7 @@ def of_another_format(bundle):
 
 
 def cut_weights_signed_again(bundle):
-    """A broken safetensors file in a bundle whose hashes fit."""
+    """Put a broken safetensors file into a bundle whose hashes fit."""
     truncated(bundle)
     sign_again(bundle)
 

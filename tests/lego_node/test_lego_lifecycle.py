@@ -118,7 +118,7 @@ def test_goal_running_when_the_node_stops(start, how):
 
 
 def test_cleanup_after_a_goal(start):
-    """rcl lets nobody clean up an active node: deactivate ends the goal, then cleanup frees."""
+    """Nobody may clean up an active node: deactivate ends the goal, then cleanup frees."""
     lego = start()
     goal = running_goal(lego)
     assert not lego.change(CLEANUP)

@@ -35,7 +35,7 @@ OUT_OF_RANGE = [
 @pytest.mark.parametrize(('name', 'value'), OUT_OF_RANGE)
 def test_out_of_range_while_running(shared, name, value):
     before = shared.get(name)
-    result = shared.set(**{name: value})[0]
+    result = shared.set_parameters(**{name: value})[0]
     assert not result.successful
     assert name in result.reason
     assert shared.get(name) == before
@@ -47,7 +47,7 @@ def test_out_of_range_while_running(shared, name, value):
     ('image_transport', 'compressed'), ('autostart', True)])
 def test_read_only_while_running(shared, name, value):
     before = shared.get(name)
-    result = shared.set(**{name: value})[0]
+    result = shared.set_parameters(**{name: value})[0]
     assert not result.successful
     assert 'read' in result.reason.lower()
     assert shared.get(name) == before
@@ -55,7 +55,7 @@ def test_read_only_while_running(shared, name, value):
 
 
 def test_wrong_type_while_running(shared):
-    result = shared.set(steps='many')[0]
+    result = shared.set_parameters(steps='many')[0]
     assert not result.successful
     assert shared.get('steps') == 0
 
@@ -89,10 +89,10 @@ def test_limits_are_allowed(shared):
             continue
         for value in (entry.minimum, entry.maximum):
             value = type(entry.default)(value)
-            result = shared.set(**{entry.name: value})[0]
+            result = shared.set_parameters(**{entry.name: value})[0]
             assert result.successful, result.reason
             assert shared.get(entry.name) == value
-        assert shared.set(**{entry.name: entry.default})[0].successful
+        assert shared.set_parameters(**{entry.name: entry.default})[0].successful
     shared.expect_answered()
 
 

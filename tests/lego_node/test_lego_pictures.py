@@ -206,7 +206,7 @@ def test_publisher_with_another_qos(start):
 
 
 def test_an_override_reaches_one_node_only(start):
-    """rclpy writes overrides into the profile that it is given: it must not be a shared one."""
+    """Overrides are written into the profile that rclpy is given: it must not be a shared one."""
     strict = 'qos_overrides./strict/image.subscription.reliability'
     assert start(namespace='/strict', parameters={strict: 'reliable'}).get(strict) == 'reliable'
     other = start(namespace='/other')

@@ -146,10 +146,10 @@ def test_over_long_id(shared, query_id):
 
 
 def test_max_query_length_is_live(shared):
-    assert shared.set(max_query_length=5)[0].successful
+    assert shared.set_parameters(max_query_length=5)[0].successful
     shared.expect_outcome(
         shared.ask_by_topic('open it'), ErrorCode.QUERY_TOO_LONG, '7 characters', '5')
-    assert shared.set(max_query_length=512)[0].successful
+    assert shared.set_parameters(max_query_length=512)[0].successful
     shared.expect_answered(text='open it')
 
 

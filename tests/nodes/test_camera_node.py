@@ -80,7 +80,7 @@ def video(tmp_path):
 
 @pytest.fixture
 def bag(tmp_path):
-    """A bag of JPEGs with stamps 5 ms before the recorder's, and a calibration."""
+    """Make a bag of JPEGs with stamps 5 ms before the recorder's, and a calibration."""
     store = get_typestore(Stores.ROS2_JAZZY)
     header_type = store.types['std_msgs/msg/Header']
     time_type = store.types['builtin_interfaces/msg/Time']

@@ -62,7 +62,7 @@ def read(path):
 
 
 def words(count):
-    """Serialised, as the padding of a second serialisation need not be the same."""
+    """Serialise words, as the padding of a second serialisation need not be the same."""
     return [serialize_message(String(data=f'word {index}')) for index in range(count)]
 
 
