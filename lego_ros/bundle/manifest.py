@@ -64,7 +64,7 @@ class Manifest:
     version: str
     trained: bool
     training_data: str
-    license: str
+    license: str  # noqa: A003 - what such files call it
     resolution: int
     view: str
     image_tokens: int

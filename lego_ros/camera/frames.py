@@ -36,7 +36,7 @@ class Coded:
     :param data: the coded stream.
     """
 
-    format: str
+    format: str  # noqa: A003 - the message's field
     data: bytes
 
 

@@ -34,7 +34,7 @@ import numpy as np
 class CompressedImageMessage(Protocol):
     """The fields of sensor_msgs/CompressedImage that hold the picture; ``data`` is a buffer."""
 
-    format: str
+    format: str  # noqa: A003 - the message's field
     data: Any
 
 

@@ -39,12 +39,13 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
+if TYPE_CHECKING:
+    from rclpy.event_handler import QoSMessageLostInfo, QoSRequestedIncompatibleQoSInfo
+
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
-if TYPE_CHECKING:
-    from rclpy.event_handler import QoSMessageLostInfo, QoSRequestedIncompatibleQoSInfo
 
 TRANSPORTS: dict[str, tuple[Any, str, Callable]] = {
     'raw': (Image, 'image', decode_image),

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, TransitionCallbackReturn
@@ -49,11 +49,13 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Configure and activate as soon as the node is spun."""
         # On the steady clock: with use_sim_time, ROS time may not have begun.
         self._autostart_timer = self.create_timer(
-            0., self._on_autostart, callback_group=self.transitions,
+            0., self._on_autostart, callback_group=MutuallyExclusiveCallbackGroup(),
             clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _on_autostart(self) -> None:
-        self.destroy_timer(self._autostart_timer)
+        if not self.destroy_timer(self._autostart_timer):
+            # The executor had it twice.
+            return
         try:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()

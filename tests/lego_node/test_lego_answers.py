@@ -194,14 +194,12 @@ def test_a_waiting_goal_costs_no_time(start):
     lego.model.hold = 'depict'
     goal = lego.ask()
     lego.wait(lego.model.reached.is_set)
-    for timer in lego.node.timers:
-        timer.cancel()
     spins = []
     once = lego.node.executor.spin_once
     lego.node.executor.spin_once = lambda *given: (spins.append(1), once(*given))
     begun = time.monotonic()
     lego.wait(lambda: time.monotonic() - begun > 0.5)
-    # Thousands, if it did.
+    # Thousands, if it did; diagnostics alone wake it now and then.
     assert len(spins) < 20
     lego.model.free()
     assert goal.end()[1].error_code == 0

@@ -145,6 +145,7 @@ def test_publishers_of_every_quality_are_heard(ros, talker, tmp_path):
     strict = talker.create_publisher(String, 'words', LATCHED_QOS)
 
     class Attentive(RecorderNode):
+
         def _receive(self, topic, data):
             all_heard.add(data)
             super()._receive(topic, data)
