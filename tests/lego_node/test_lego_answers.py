@@ -199,7 +199,7 @@ def test_a_waiting_goal_costs_no_time(start):
     lego.node.executor.spin_once = lambda *given: (spins.append(1), once(*given))
     begun = time.monotonic()
     lego.wait(lambda: time.monotonic() - begun > 0.5)
-    # Thousands, if it did; diagnostics alone wake it now and then.
-    assert len(spins) < 20
+    # Thousands, if it did; the harness has diagnostics every few milliseconds.
+    assert len(spins) < 300
     lego.model.free()
     assert goal.end()[1].error_code == 0

@@ -49,7 +49,7 @@ def test_wheel_has_core_and_training_but_no_nodes(wheel):
 def run_without_ros(wheel, tmp_path, code):
     """Run code against the unpacked wheel alone, where nothing of ROS can be found."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    guard = f'''
+    guard = f"""
 import importlib.machinery, sys
 class WithoutRos(importlib.machinery.PathFinder):
     @classmethod
@@ -63,7 +63,7 @@ sys.meta_path = [
 sys.path.insert(0, {str(tmp_path)!r})
 import lego_ros
 lego_ros.__path__[:] = [{str(tmp_path / 'lego_ros')!r}]
-'''
+"""
     return subprocess.run(
         [sys.executable, '-c', guard + code], capture_output=True, text=True, cwd=tmp_path)
 
