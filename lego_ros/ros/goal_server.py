@@ -16,18 +16,17 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from lego_ros.errors import ErrorCode
 from lego_ros.ros import messages
+from lego_ros.ros.awaiting import Awaiting
 from lego_ros.runtime.answering import classify
 from lego_ros.runtime.worker import Job
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
-from rclpy.task import Future
 
 
 class GoalServer:
@@ -52,11 +51,9 @@ class GoalServer:
         self._cancel = cancel
         self._answered = answered
         self._jobs: dict[bytes, Job] = {}
-        self._ended: deque[Future] = deque()
         # In the group of the action server, which is mutually exclusive: a goal cannot end while
         # its cancel request is being handled, that is before rclpy has made it CANCELING.
-        self._wake = node.create_guard_condition(
-            self._release, callback_group=node.default_callback_group)
+        self._awaiting = Awaiting(node, node.default_callback_group)
         self._server = ActionServer(
             node, action, name, self._execute, callback_group=node.default_callback_group,
             handle_accepted_callback=self._on_accepted, cancel_callback=self._on_cancel)
@@ -78,14 +75,7 @@ class GoalServer:
 
     async def _execute(self, goal: ServerGoalHandle) -> Any:
         done = self._jobs[bytes(goal.goal_id.uuid)].done
-        ended = Future()
-
-        def wake(_: Any) -> None:
-            self._ended.append(ended)
-            self._wake.trigger()
-
-        done.add_done_callback(wake)
-        await ended
+        await self._awaiting.end_of(done)
         del self._jobs[bytes(goal.goal_id.uuid)]
         error = done.exception()
         if error is None:
@@ -99,8 +89,3 @@ class GoalServer:
         return self._action.Result(
             error_code=int(problem.code),
             error_msg=messages.bounded(problem.message, messages.MAX_ERROR_BYTES))
-
-    def _release(self) -> None:
-        """Let the coroutines of ended jobs go on."""
-        while self._ended:
-            self._ended.popleft().set_result(None)

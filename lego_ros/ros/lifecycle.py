@@ -16,8 +16,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from lego_ros.ros.awaiting import Awaiting
 from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -30,9 +32,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
     """
     A lifecycle node whose transitions may take long and whose mistakes do not end it.
 
-    Transitions have a callback group of their own: loading holds up neither diagnostics nor the
-    question what state the node is in (the executor needs a second thread for that). A transition
-    that is not possible is refused; rclpy raises in the service callback, which ends the process.
+    Transitions run in a thread of their own, one at a time: loading holds up neither
+    diagnostics nor the question what state the node is in. A transition that is not possible is
+    refused; rclpy raises in the service callback, which ends the process.
 
     :param name: of the node.
     :param kwargs: for rclpy's Node.
@@ -43,7 +45,10 @@ class ManagedNode(LifecycleNodeMixin, Node):
         Node.__init__(self, name, **kwargs)
         LifecycleNodeMixin.__init__(self, callback_group=self.transitions)
         self._change_state = self._service_change_state.callback
-        self._service_change_state.callback = self._refuse_impossible
+        self._service_change_state.callback = self._change_aside  # type: ignore[assignment]
+        self._changes = ThreadPoolExecutor(max_workers=1, thread_name_prefix='transition')
+        self._change: Future | None = None
+        self._awaiting = Awaiting(self, self.transitions)
 
     def autostart(self) -> None:
         """Configure and activate as soon as the node is spun."""
@@ -56,12 +61,30 @@ class ManagedNode(LifecycleNodeMixin, Node):
         if not self.destroy_timer(self._autostart_timer):
             # The executor had it twice.
             return
+        self._change = self._changes.submit(self._start)
+
+    def _start(self) -> None:
         try:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
         except rclpy_implementation.RCLError as error:
             # Someone else was faster, a lifecycle manager for one.
             self.get_logger().warning(f'autostart left the node as it is: {error}')
+
+    def destroy_node(self) -> None:
+        """Leave the graph, after the transition that runs."""
+        self._changes.shutdown(wait=True)
+        super().destroy_node()
+
+    async def _change_aside(self, request: ChangeState.Request,
+                            response: ChangeState.Response) -> ChangeState.Response:
+        if self._change is not None and not self._change.done():
+            self.get_logger().error('another transition is under way')
+            response.success = False
+            return response
+        self._change = self._changes.submit(self._refuse_impossible, request, response)
+        await self._awaiting.end_of(self._change)
+        return response
 
     def _refuse_impossible(self, request: ChangeState.Request,
                            response: ChangeState.Response) -> ChangeState.Response:

@@ -32,7 +32,7 @@ from lego_ros.runtime.instant_model import InstantModel
 import numpy as np
 import pytest
 import rclpy
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +111,7 @@ class Served:
         self._node = LegoNode(
             lambda *_: model, namespace=namespace, context=self._context,
             parameter_overrides=[Parameter('autostart', value=True)])
-        executor = MultiThreadedExecutor(2, context=self._context)
+        executor = SingleThreadedExecutor(context=self._context)
         executor.add_node(self._node)
         self._spinner = Spinner(executor)
 

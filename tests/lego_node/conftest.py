@@ -39,7 +39,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.action import ActionClient
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
@@ -164,7 +164,7 @@ class Lego:
             if timer.timer_period_ns == 1_000_000_000:
                 timer.timer_period_ns = 50_000_000
                 timer.reset()
-        self._executor = MultiThreadedExecutor(2, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._spinner = Spinner(self._executor)
         self._make_client(namespace)
