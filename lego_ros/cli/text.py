@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-import math
 import re
+from typing import TypeVar
+
+_Number = TypeVar('_Number', int, float)
 
 
 class CommandError(Exception):
@@ -55,13 +57,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     :param high: the greatest.
     :returns: a type for argparse.
     """
-    def read(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f'must be from {low} to {high}, not {text}')
-        return value
-    read.__name__ = 'whole number'
-    return read
+    return _within(int, 'whole number', low, high)
 
 
 def real(low: float, high: float) -> Callable[[str], float]:
@@ -69,15 +65,22 @@ def real(low: float, high: float) -> Callable[[str], float]:
     Read a real number.
 
     :param low: the least.
-    :param high: the greatest.
+    :param high: the greatest, finite.
     :returns: a type for argparse.
     """
-    def read(text: str) -> float:
-        value = float(text)
-        if not math.isfinite(value) or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f'must be from {low:g} to {high:g}, not {text}')
+    return _within(float, 'number', low, high)
+
+
+def _within(convert: Callable[[str], _Number], kind: str, low: _Number, high: _Number
+            ) -> Callable[[str], _Number]:
+    def read(text: str) -> _Number:
+        value = convert(text)
+        # In this form it refuses NaN too.
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f'must be from {low} to {high}, not {text}')
         return value
-    read.__name__ = 'number'
+    # What argparse calls it where convert refuses the text.
+    read.__name__ = kind
     return read
 
 

@@ -67,11 +67,18 @@ def decode_image(msg: ImageMessage) -> np.ndarray:
     Turn an image message into the picture that the models take.
 
     :param msg: a sensor_msgs/Image in any colour, mono, Bayer or 4:2:2 encoding.
-    :returns: uint8 RGB array (height, width, 3), C-contiguous, not shared with the message.
+    :returns: uint8 RGB array (height, width, 3), C-contiguous and read-only. Of an ``rgb8`` image
+        without padding it is the message's own memory, which it keeps alive: a message that is
+        decoded must not be written to.
     :raises LegoError: UNKNOWN_ENCODING, NOT_A_COLOR_IMAGE, MALFORMED_IMAGE or IMAGE_TOO_LARGE.
     """
     find_color_encoding(msg.encoding)
-    return convert(to_array(msg), msg.encoding, 'rgb8')
+    pixels = to_array(msg)
+    if msg.encoding == 'rgb8' and pixels.flags.c_contiguous:
+        return pixels
+    picture = convert(pixels, msg.encoding, 'rgb8')
+    picture.flags.writeable = False
+    return picture
 
 
 def to_array(msg: ImageMessage) -> np.ndarray:
@@ -104,8 +111,9 @@ def to_array(msg: ImageMessage) -> np.ndarray:
         shape += (encoding.channels,)
         strides += (encoding.dtype.itemsize,)
     pixels: np.ndarray = np.ndarray(
-        shape, encoding.dtype.newbyteorder('>' if msg.is_bigendian else '<'), msg.data,
-        strides=strides)
+        shape, encoding.dtype.newbyteorder('>' if msg.is_bigendian else '<'),
+        # Of all ways this one alone keeps an array.array from being resized under the pixels.
+        np.frombuffer(msg.data, np.uint8), strides=strides)
     pixels.flags.writeable = False
     return pixels
 

@@ -57,11 +57,11 @@ class ManagedNode(LifecycleNodeMixin, Node):
             0., self._on_autostart, callback_group=MutuallyExclusiveCallbackGroup(),
             clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def _on_autostart(self) -> None:
+    async def _on_autostart(self) -> None:
         if not self.destroy_timer(self._autostart_timer):
             # The executor had it twice.
             return
-        self._change = self._changes.submit(self._start)
+        await self._end_of(self._changes.submit(self._start))
 
     def _start(self) -> None:
         try:
@@ -82,9 +82,20 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self.get_logger().error('another transition is under way')
             response.success = False
             return response
-        self._change = self._changes.submit(self._refuse_impossible, request, response)
-        await self._awaiting.end_of(self._change)
-        return response
+        return await self._end_of(
+            self._changes.submit(self._refuse_impossible, request, response))
+
+    async def _end_of(self, change: Future) -> Any:
+        """
+        Wait for a transition.
+
+        :param change: the transition; what comes later is refused until it has ended.
+        :returns: what it returns.
+        :raises Exception: what it raises; as in rclpy that ends the executor, and so the process.
+        """
+        self._change = change
+        await self._awaiting.end_of(change)
+        return change.result()
 
     def _refuse_impossible(self, request: ChangeState.Request,
                            response: ChangeState.Response) -> ChangeState.Response:

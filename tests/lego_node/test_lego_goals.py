@@ -23,7 +23,6 @@ import weakref
 from action_msgs.msg import GoalStatus
 from lego_ros.errors import ErrorCode
 from lego_ros.msg import ActionQuery
-from lego_ros.nodes.lego_node import LegoNode
 import numpy as np
 import pytest
 
@@ -103,7 +102,7 @@ def test_newest_of_three_is_answered(lego):
 def test_topic_query_preempts_a_goal(lego):
     goal = hold(lego, 'depict', query_id='goal')
     lego.queries.publish(ActionQuery(text='close the door', query_id='topic'))
-    lego.wait(lambda: 'topic' in lego.node._ids._seen)
+    lego.wait(lambda: 'topic' in lego.node._queries._ids._seen)
     lego.model.free()
     assert goal.end()[1].error_code == ErrorCode.PREEMPTED
     lego.wait(lambda: {(o.query_id, o.error_code) for o in lego.outcomes} == {
@@ -146,26 +145,22 @@ def test_cancel_while_waiting_behind_another(lego):
     lego.expect_answered()
 
 
-class SlowToDecode(LegoNode):
-    """Holds the worker before the frame is decoded, as a large one on a slow disk would."""
-
-    def __init__(self, **kwargs):
-        self.decoding, self.go_on = threading.Event(), threading.Event()
-        super().__init__(**kwargs)
-
-    def _take_frame(self, ask):
-        self.decoding.set()
-        assert self.go_on.wait(20)
-        return super()._take_frame(ask)
-
-
 def test_cancel_before_decode(start):
-    lego = start(make=SlowToDecode)
+    """While the worker decodes a frame, as it would a large one on a slow machine."""
+    decoding, go_on = threading.Event(), threading.Event()
+    lego = start()
     lego.show()
+    decode = lego.node._camera.decode
+
+    def decode_later(*given):
+        decoding.set()
+        assert go_on.wait(20)
+        return decode(*given)
+    lego.node._camera.decode = decode_later
     goal = lego.ask()
-    lego.wait(lego.node.decoding.is_set)
+    lego.wait(decoding.is_set)
     goal.cancel()
-    lego.node.go_on.set()
+    go_on.set()
     expect_canceled(lego, goal)
     # The one of expect_answered; the cancelled goal never came to the model.
     assert len(lego.model.answers) == 1
@@ -282,4 +277,4 @@ def test_ended_goals_are_forgotten(lego):
     """Ended goals leave nothing behind in the server."""
     for _ in range(3):
         lego.ask().end()
-    lego.wait(lambda: not lego.node._server._jobs)
+    lego.wait(lambda: not lego.node._queries._server._jobs)
