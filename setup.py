@@ -48,10 +48,16 @@ setup(
         'accelerate>=1.0',
         'av>=12',
         'diffusers>=0.35',
+        'httpx2>=2.12',
         'matplotlib>=3.5',
+        # The kitchen; MuJoCo 4 has no wheels for Python 3.10.
+        'mujoco>=4.0; python_version >= "3.11"',
         'numpy>=1.23',
+        'openai>=3.54',
         'opencv-python-headless>=4.5',
         'pillow>=9',
+        'pydantic>=2.5',
+        'pyopengl>=3.1',
         'pyyaml>=5.4',
         'rosbags>=0.10',
         'safetensors>=0.4',
@@ -61,5 +67,8 @@ setup(
         'tqdm>=4.60',
         'transformers>=5.0',
     ],
+    # What training alone needs; a robot goes without.
+    extras_require={'training': ['peft>=0.15', 'ray[data]>=2.40', 'tensorboard>=2.14']},
+    package_data={'lego_ros.training': ['**/*.yaml']},
     entry_points={'console_scripts': ['lego-ros = lego_ros.cli:main']},
 )

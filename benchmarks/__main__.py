@@ -38,12 +38,14 @@ DESCRIPTIONS = {
     'overhead': 'from a query to its answer with a model that answers at once',
     'camera': 'processor time and memory of the idle node while a camera runs',
     'answer': 'one whole answer with the tiny bundle',
+    'frames': 'frames out of a long-GOP video, against seeking to each with OpenCV',
+    'sim': 'frames of the kitchen drawn by one process in software',
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog='benchmarks', description='Benchmarks of lego_ros over real ROS 2.',
+        prog='benchmarks', description='Benchmarks of lego_ros.',
         epilog='; '.join(f'{name}: {text}' for name, text in DESCRIPTIONS.items()))
     parser.add_argument(
         'names', nargs='*', metavar='name', help=f'of {", ".join(DESCRIPTIONS)}; none = all')

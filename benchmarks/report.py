@@ -18,15 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 import json
 import os
 from pathlib import Path
 import platform
 from typing import Any
 
-from lego_ros import __version__
 from lego_ros.runtime.timings import percentile
+from lego_ros.runtime.versions import versions
 import psutil
 
 _PACKAGES = ('rclpy', 'ros-rmw-fastrtps-cpp', 'numpy', 'opencv-python-headless', 'torch',
@@ -79,19 +78,21 @@ class Target:
 
     :param name: what is limited.
     :param unit: of both numbers; empty = none.
-    :param limit: the most that is allowed.
+    :param limit: the most that is allowed, or the least.
     :param measured: what was found.
+    :param least: whether the limit is the least.
     """
 
     name: str
     unit: str
     limit: float
     measured: float
+    least: bool = False
 
     @property
     def reached(self) -> bool:
         """Whether the limit is kept."""
-        return self.measured <= self.limit
+        return self.measured >= self.limit if self.least else self.measured <= self.limit
 
 
 @dataclass
@@ -129,7 +130,8 @@ class Report:
         lines += [
             f'  {"reached" if target.reached else "MISSED ":7}  {target.name}: '
             f'{_text(target.measured)} {target.unit}'.rstrip()
-            + f' (at most {_text(target.limit)})' for target in self.targets]
+            + f' (at {"least" if target.least else "most"} {_text(target.limit)})'
+            for target in self.targets]
         return '\n'.join(lines)
 
     def json(self) -> str:
@@ -142,7 +144,7 @@ class Report:
             'benchmark': self.name,
             'time': datetime.now(timezone.utc).isoformat(timespec='seconds'),
             'machine': machine(),
-            'versions': versions(),
+            'versions': versions(_PACKAGES),
             'conditions': self.conditions,
             'figures': [
                 {'name': figure.name, 'unit': figure.unit, **figure.summary(),
@@ -168,22 +170,6 @@ def machine() -> dict[str, Any]:
         'load average of the last minute': os.getloadavg()[0],
         'Fast DDS profile': os.environ.get('FASTRTPS_DEFAULT_PROFILES_FILE', 'none'),
     }
-
-
-def versions() -> dict[str, str]:
-    """
-    Tell the versions of what was measured.
-
-    :returns: name and version of what is installed.
-    """
-    found = {'lego_ros': __version__, 'python': platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            # Where ROS 2 comes from a distribution, some have no Python metadata.
-            continue
-    return found
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Start a camera out of a video, pictures, a webcam or a bag, lego_node and, if asked to, a recorder.
+Start a camera (simulated kitchen, file, webcam or bag), lego_node and, if asked to, a recorder.
 
     ros2 launch lego_ros lego_with_camera.launch.py source:=kitchen.mp4 record:=kitchen_bag
 """
@@ -35,9 +35,9 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription([
         DeclareLaunchArgument(
             'source', default_value='',
-            description='Where the frames come from: photo, webcam:N, or the path of a video, a '
-                        'picture, a folder of pictures or a rosbag2; empty = as camera.yaml or '
-                        'the parameter file says.'),
+            description='Where the frames come from: sim or sim:SEED (a simulated kitchen), '
+                        'photo, webcam:N, or the path of a video, a picture, a folder of pictures '
+                        'or a rosbag2; empty = as camera.yaml or the parameter file says.'),
         DeclareLaunchArgument(
             'rate', default_value='',
             description='Frames per second; empty = as camera.yaml or the parameter file says.'),

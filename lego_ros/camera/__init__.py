@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Where camera_node takes its frames from: files, folders, webcams, bags. No ROS needed."""
+"""Where camera_node's frames come from: simulation, files, webcams, bags. No ROS needed."""

@@ -27,25 +27,41 @@ DEFAULT_STILL_FPS = 10.0
 _BAG_SUFFIXES = frozenset({'.mcap', '.db3'})
 
 
+def is_kitchen(source: str) -> bool:
+    """
+    Tell whether a source is the simulated kitchen.
+
+    :param source: as a user writes it.
+    :returns: True for ``sim`` and whatever begins with ``sim:``.
+    """
+    return source == 'sim' or source.startswith('sim:')
+
+
 def open_source(source: str, *, topic: str = '', rate: float = 0.0,
                 size: tuple[int, int] = (0, 0)) -> FrameSource:
     """
     Open a source of frames.
 
-    :param source: ``photo`` (a kitchen-table photograph), ``webcam:0`` or /dev/video0, or a path:
-        a video, a picture, a folder of pictures, a rosbag2 folder, a .mcap or .db3 file.
+    :param source: ``sim`` (a simulated kitchen; ``sim:SEED`` for another, ``sim:SEED:VERB`` for
+        what is done there), ``photo`` (a kitchen-table photograph), ``webcam:0`` or /dev/video0,
+        or a path: a video, a picture, a folder of pictures, a rosbag2 folder, a .mcap or .db3
+        file.
     :param topic: which image topic of a bag; empty = the first.
     :param rate: frames per second for sources without a time of their own: pictures are shown
         at it, webcams asked for it; 0 = 10 for pictures, the webcam's own.
     :param size: width and height that a webcam is asked for; 0 = its own.
     :returns: the source; its first frame has been read.
-    :raises LegoError: SOURCE_UNREADABLE, with the name of the source and the reason.
+    :raises LegoError: SOURCE_UNREADABLE, with the name of the source and the reason;
+        INVALID_SETTING for a verb that the kitchen does not know.
     """
     still_fps = rate or DEFAULT_STILL_FPS
     # Each kind brings a library of its own; only the one that is used is loaded.
     if source == 'photo':
         from lego_ros.camera.stills import open_photo
         return open_photo(still_fps)
+    if is_kitchen(source):
+        from lego_ros.camera.sim import Kitchen, SimSource
+        return SimSource(Kitchen.read(source))
     webcam = re.fullmatch(r'webcam:([0-9]{1,3})', source)
     if webcam or re.fullmatch(r'/dev/video[0-9]{1,3}', source):
         from lego_ros.camera.webcam import open_webcam
@@ -54,8 +70,8 @@ def open_source(source: str, *, topic: str = '', rate: float = 0.0,
     path = Path(source).expanduser()
     if not source or not path.exists():
         raise unreadable(
-            repr(source), 'there is no such file or folder. Give photo, webcam:0, or the path of '
-            'a video, a picture, a folder of pictures or a rosbag2.')
+            repr(source), 'there is no such file or folder. Give sim, photo, webcam:0, or the '
+            'path of a video, a picture, a folder of pictures or a rosbag2.')
     if (path / 'metadata.yaml').exists() or path.suffix in _BAG_SUFFIXES:
         from lego_ros.camera.bag import BagSource
         return BagSource(path, topic)

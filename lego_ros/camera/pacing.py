@@ -19,6 +19,9 @@ from __future__ import annotations
 from lego_ros.camera.frames import Frame
 from lego_ros.camera.playback import Playback
 
+PLAYED_SINCE = 'played since [s]'
+"""Name of a figure in a camera's diagnostics: the stamp of its source's first frame."""
+
 # How soon to look again when the reading thread has nothing ready, and the closest two looks.
 _RETRY = 0.005
 _CLOSEST = 0.0005
@@ -40,7 +43,8 @@ class Pacer:
         self._playback = playback
         self._rate = rate
         self._repeat = repeat
-        self._begun: float | None = None
+        self.begun: float | None = None
+        """The clock's seconds at the source's first frame; None = it was not shown yet."""
         self._last_now = 0.0
         self._shown: Frame | None = None
 
@@ -51,12 +55,12 @@ class Pacer:
         :param now: the clock in seconds.
         :returns: seconds since the first frame; 0 before it.
         """
-        if self._begun is None:
+        if self.begun is None:
             return 0.0
         if now < self._last_now:
-            self._begun += now - self._last_now
+            self.begun += now - self._last_now
         self._last_now = now
-        return now - self._begun
+        return now - self.begun
 
     def step(self, now: float) -> tuple[Frame | None, float]:
         """
@@ -65,10 +69,10 @@ class Pacer:
         :param now: the clock in seconds.
         :returns: the frame to show, None = nothing new; seconds until the next step.
         """
-        if self._begun is None:
+        if self.begun is None:
             if not self._playback.ready:
                 return None, _RETRY
-            self._begun = self._last_now = now
+            self.begun = self._last_now = now
         position = self.position(now)
         frame, upcoming = self._playback.take(position)
         if self._rate:

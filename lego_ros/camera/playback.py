@@ -131,7 +131,9 @@ class Playback:
     def _put(self, frame: Frame) -> bool:
         """Queue a frame, waiting for room; False when the playback was closed."""
         with self._changed:
-            if self.source.live:
+            # Behind a late frame nothing waits but older ones: where these filled the queue, a
+            # reader that fell behind would skip no more than a queue a step, and stay behind.
+            if self.source.live or frame.offset <= self._position:
                 self.skipped += len(self._waiting)
                 self._waiting.clear()
             self._changed.wait_for(lambda: self._closed or len(self._waiting) < _DEPTH)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""``lego-ros bundle``: make, verify and show model bundles; it needs no ROS."""
+"""``lego-ros bundle``: make, import, verify and show model bundles; it needs no ROS."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
     :param commands: of the main parser.
     """
-    parser = commands.add_parser('bundle', help='make, verify or show a model bundle',
-                                 description='Make, verify or show a model bundle.')
+    parser = commands.add_parser('bundle', help='make, import, verify or show a model bundle',
+                                 description='Make, import, verify or show a model bundle.')
     actions = parser.add_subparsers(title='actions', metavar='ACTION', required=True)
     make = actions.add_parser('make', help='make a bundle with random weights',
                               description='Make a bundle with random weights.')
@@ -40,12 +40,88 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     make.add_argument('--out', type=Path, required=True, metavar='DIR',
                       help='folder to create')
     make.set_defaults(run=run_make)
+    _add_import(actions)
     for name, function, text in (
             ('verify', run_verify, 'check every file of a bundle against its hash'),
             ('info', run_info, 'show what a bundle says of itself')):
         action = actions.add_parser(name, help=text, description=f'{text.capitalize()}.')
         action.add_argument('folder', type=Path, metavar='DIR')
         action.set_defaults(run=function)
+
+
+def _add_import(actions: argparse._SubParsersAction) -> None:
+    text = 'make a bundle of released weights'
+    parser = actions.add_parser(
+        'import', help=text,
+        description='Make a bundle of Stable Diffusion 1.5, InstructPix2Pix or LEGO, and a '
+                    'LLaVA. Everything is read from this machine; docs/import.md tells more.')
+    parser.add_argument('--ldm', type=Path, required=True, metavar='PATH',
+                        help='a diffusers folder, or a .safetensors or .ckpt file by the names '
+                             "of CompVis (the authors' LEGO checkpoints are such files)")
+    parser.add_argument('--vllm', type=Path, required=True, metavar='DIR',
+                        help="a LLaVA in transformers' layout or in LLaVA's own")
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR',
+                        help='folder to create')
+    parser.add_argument('--clip-tokenizer', type=Path, metavar='DIR',
+                        help="tokenizer of CLIP's text encoder, for a single file")
+    parser.add_argument('--vision-tower', type=Path, metavar='DIR',
+                        help='CLIP, for a LLaVA that does not hold its own')
+    parser.add_argument('--vllm-tokenizer', type=Path, metavar='DIR',
+                        help='tokenizer of the VLLM, when its folder has no tokenizer.json')
+    parser.add_argument('--dtype', choices=('float16', 'bfloat16', 'float32'), default='float16',
+                        help='of the weights in the bundle (default float16)')
+    parser.add_argument('--resolution', type=whole(8, 4096), default=256, metavar='PIXELS',
+                        help='side of the pictures (default 256, as LEGO was trained)')
+    parser.add_argument('--view', choices=('whole', 'center_crop', 'released'),
+                        help='part of the camera frame that the networks see (default: released '
+                             'for LEGO checkpoints, whole for others)')
+    parser.add_argument('--seed', type=whole(0, 2**63 - 1), default=0, metavar='N',
+                        help='of sigma, mu and pi, where they are new (default 0)')
+    parser.add_argument('--name', help='of the bundle (default: that of the folder)')
+    parser.add_argument('--license', default='NOASSERTION', metavar='SPDX',
+                        help='of the weights (default NOASSERTION: not stated)')
+    parser.add_argument('--training-data', metavar='TEXT',
+                        help='what the weights were trained on, in a sentence')
+    parser.set_defaults(run=run_import)
+
+
+def run_import(args: argparse.Namespace) -> int:
+    """
+    Make a bundle of released weights.
+
+    :param args: of the command line.
+    :returns: exit status.
+    :raises LegoError: what :func:`lego_ros.bundle.importing.importer.import_bundle` raises.
+    """
+    from lego_ros.bundle.environment import offline_and_quiet
+
+    # Before the libraries that read it are imported.
+    offline_and_quiet()
+    from lego_ros.bundle.importing.importer import import_bundle, ImportRequest
+    from tqdm import tqdm
+
+    request = ImportRequest(
+        ldm=args.ldm, vllm=args.vllm, name=args.name or args.out.name,
+        clip_tokenizer=args.clip_tokenizer, vision_tower=args.vision_tower,
+        vllm_tokenizer=args.vllm_tokenizer, license=args.license,
+        training_data=args.training_data, view=args.view, resolution=args.resolution,
+        dtype=args.dtype, seed=args.seed)
+    try:
+        with tqdm(desc='import', unit='B', unit_scale=True, leave=False, disable=None) as bar:
+            def on_bytes(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            manifest, origins = import_bundle(args.out, request, on_bytes=on_bytes)
+    except OSError as error:
+        raise LegoError(ErrorCode.BUNDLE_INVALID,
+                        f"'{args.out}' cannot be written: {error}") from error
+    for part, origin in origins.items():
+        print(f'{part:<20}{printable(origin)}')
+    size = sum(entry.size for entry in manifest.files.values())
+    print(f'{args.out}: {manifest.name}, {len(manifest.files)} files, {readable_bytes(size)}, '
+          f"{args.dtype}; {'' if manifest.trained else 'not '}trained as a whole")
+    return 0
 
 
 def run_make(args: argparse.Namespace) -> int:

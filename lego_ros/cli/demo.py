@@ -25,7 +25,7 @@ import shutil
 import tempfile
 import threading
 import time
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from lego_ros.cli import ask, demo_files
 from lego_ros.cli.environment import free_domain, require_ros
@@ -34,6 +34,11 @@ from lego_ros.cli.nodes_process import NodesProcess
 from lego_ros.cli.progress import Progress
 from lego_ros.cli.text import CommandError, printable, whole
 
+if TYPE_CHECKING:
+    from lego_ros.cli.demo_scene import Scene
+    from lego_ros.ros.asking import Asker
+
+# Of any source but the simulated kitchen, which asks about itself.
 DEFAULT_QUERY = 'How do I pick up the cup?'
 # How long the nodes may take to end with all that they were told, and when nothing depends on it.
 _PATIENCE, _SHORT_PATIENCE = 30.0, 3.0
@@ -56,11 +61,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description='Start camera, lego_node and recorder as real ROS 2 nodes, ask one question '
         'and write the answer, a report and the recorded bag to a folder.')
     parser.add_argument(
-        '--source', default='photo', metavar='PATH',
-        help='video, picture, folder of pictures, rosbag2 or webcam:N (default: a photograph of '
-        'a cup of coffee)')
-    parser.add_argument('--query', dest='text', default=DEFAULT_QUERY, metavar='TEXT',
-                        help=f'default: "{DEFAULT_QUERY}"')
+        '--source', default='sim', metavar='SOURCE',
+        help='a simulated kitchen (sim, sim:SEED, sim:SEED:VERB), photo, webcam:N, or the path of '
+        'a video, picture, folder of pictures or rosbag2 (default: sim)')
+    parser.add_argument('--query', dest='text', metavar='TEXT',
+                        help='default: how to do what is about to happen in the kitchen, or '
+                        f'"{DEFAULT_QUERY}"')
     parser.add_argument('--out', type=Path, default=Path('out/demo'), metavar='DIR',
                         help='where the results go (default out/demo)')
     parser.add_argument('--bundle', type=Path, metavar='DIR',
@@ -84,6 +90,9 @@ def run(args: argparse.Namespace) -> int:
     from lego_ros.ros.middleware import prepare_middleware
 
     prepare_middleware()
+    scene = _scene(args.source)
+    if args.text is None:
+        args.text = DEFAULT_QUERY if scene is None else scene.question
     if 'ROS_DOMAIN_ID' not in os.environ:
         # A domain of its own: the demo must not talk to a robot on the network.
         try:
@@ -95,13 +104,28 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         with interrupts() as stop, _work_folder(args.out) as work:
-            return _run_in(work, args, stop)
+            return _run_in(work, args, scene, stop)
     except Interrupted:
         return EXIT_INTERRUPTED
     except NoAnswer as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"the results cannot be written to '{args.out}': {error}") from error
+
+
+def _scene(source: str) -> Scene | None:
+    """
+    Find what happens before the camera, where that is known.
+
+    :raises LegoError: SOURCE_UNREADABLE, INVALID_SETTING: there is no such kitchen.
+    """
+    from lego_ros.camera.opening import is_kitchen
+
+    if not is_kitchen(source):
+        return None
+    from lego_ros.cli.demo_scene import Scene
+
+    return Scene.of(source)
 
 
 @contextmanager
@@ -115,7 +139,8 @@ def _work_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _run_in(work: Path, args: argparse.Namespace, stop: threading.Event) -> int:
+def _run_in(work: Path, args: argparse.Namespace, scene: Scene | None, stop: threading.Event
+            ) -> int:
     """Start the nodes, ask, end the nodes and write what came of it."""
     parameters = work / 'parameters.yaml'
     parameters.write_text(_PARAMETERS, 'utf-8')
@@ -128,7 +153,7 @@ def _run_in(work: Path, args: argparse.Namespace, stop: threading.Event) -> int:
         progress.show(f'starting the nodes in ROS domain {os.environ["ROS_DOMAIN_ID"]}')
         nodes = NodesProcess(arguments, log)
         try:
-            reply, told = _ask(nodes, args, stop, progress)
+            reply, told = _ask(nodes, args, scene, stop, progress)
             progress.show('closing the bag')
             nodes.stop(_PATIENCE)
         except BaseException:
@@ -142,8 +167,8 @@ def _run_in(work: Path, args: argparse.Namespace, stop: threading.Event) -> int:
     return _tell(args.out, report)
 
 
-def _ask(nodes: NodesProcess, args: argparse.Namespace, stop: threading.Event,
-         progress: Progress) -> tuple[Any, demo_files.Told]:
+def _ask(nodes: NodesProcess, args: argparse.Namespace, scene: Scene | None,
+         stop: threading.Event, progress: Progress) -> tuple[Any, demo_files.Told]:
     """Wait until the node answers, and ask it."""
     from lego_ros.ros.asking import Asker
     from lego_ros.ros.watching import NodeWatch
@@ -163,6 +188,8 @@ def _ask(nodes: NodesProcess, args: argparse.Namespace, stop: threading.Event,
             return int(watch.figures('camera').get('frames_published', 0)) > 0
 
         asker.wait(ready)
+        startup = time.monotonic() - begin
+        begun = None if scene is None else _await_moment(nodes, asker, scene, progress)
         started = time.monotonic()
 
         def show(feedback: Any) -> None:
@@ -179,7 +206,36 @@ def _ask(nodes: NodesProcess, args: argparse.Namespace, stop: threading.Event,
             asker.wait(counted, _FIGURES_TIMEOUT)
         assert watch.info is not None
         return reply, demo_files.Told(
-            watch.info, watch.figures('camera'), started - begin, ended - started)
+            watch.info, watch.figures('camera'), startup, ended - started, scene, begun)
+
+
+def _await_moment(nodes: NodesProcess, asker: Asker, scene: Scene, progress: Progress) -> float:
+    """
+    Wait until the action of the scene is about to begin.
+
+    :returns: when the camera began to play, in seconds of the clock of its stamps.
+    """
+    from lego_ros.camera.pacing import PLAYED_SINCE
+    from lego_ros.ros.watching import NodeWatch
+
+    camera = NodeWatch(asker.node, 'camera_node')
+
+    def played() -> bool:
+        nodes.check()
+        return PLAYED_SINCE in camera.figures('source')
+
+    asker.wait(played)
+    begun = float(camera.figures('source')[PLAYED_SINCE])
+    moment = scene.next_moment(begun, time.time())
+
+    def come() -> bool:
+        nodes.check()
+        left = moment - time.time()
+        progress.show(f'waiting for "{scene.action}" in the kitchen, {max(left, 0.0):.0f} s')
+        return left <= 0
+
+    asker.wait(come)
+    return begun
 
 
 def _tell(out: Path, report: dict[str, Any]) -> int:
@@ -188,6 +244,8 @@ def _tell(out: Path, report: dict[str, Any]) -> int:
     if error['code']:
         print(printable(f'{error["name"]}: {error["message"]}'))
     else:
+        if 'scene' in report:
+            print(f'scene        {demo_files.scene_line(report["scene"])}')
         print(f'question     {printable(report["query"])}')
         print(f'description  {printable(report["description"])}')
         if not report['provenance']['trained']:

@@ -18,18 +18,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 import json
 import os
 from pathlib import Path
 import platform
 import shutil
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
-from lego_ros import __version__
 from lego_ros.cli.ask import code_name
 from lego_ros.cli.text import CommandError
+from lego_ros.runtime.versions import versions
 import numpy as np
+
+if TYPE_CHECKING:
+    from lego_ros.cli.demo_scene import Scene
 
 NAMES = {
     'action_frame.png': 'question, frame and answer side by side',
@@ -57,12 +59,16 @@ class Told:
     :param camera: figures of the camera in the node's diagnostics.
     :param startup: seconds until the node could answer.
     :param answer: seconds from the goal to its result.
+    :param scene: what happened before the camera; None = not known.
+    :param begun: when the camera began to play it, in seconds of its stamps.
     """
 
     info: Any
     camera: dict[str, str]
     startup: float
     answer: float
+    scene: Scene | None = None
+    begun: float | None = None
 
 
 def write(work: Path, query: str, result: Any, told: Told) -> dict[str, Any]:
@@ -162,6 +168,11 @@ def make_report(query: str, result: Any, told: Told, counts: dict[str, int]) -> 
     action_frame = result.action_frame
     source = action_frame.provenance
     camera = told.camera
+    stamp = action_frame.header.stamp
+    scene = {}
+    if told.scene is not None and told.begun is not None and not result.error_code:
+        scene['scene'] = told.scene.report(
+            told.scene.frame_at(told.begun, stamp.sec + stamp.nanosec * 1e-9))
     return {
         'query': query,
         'query_id': action_frame.query_id,
@@ -169,8 +180,8 @@ def make_report(query: str, result: Any, told: Told, counts: dict[str, int]) -> 
         'description': action_frame.description,
         'error': {'code': result.error_code, 'name': code_name(result.error_code),
                   'message': result.error_msg},
-        'frame': {'stamp': f'{action_frame.header.stamp.sec}.'
-                           f'{action_frame.header.stamp.nanosec:09d}',
+        **scene,
+        'frame': {'stamp': f'{stamp.sec}.{stamp.nanosec:09d}',
                   'frame_id': action_frame.header.frame_id,
                   'age_s': seconds(source.frame_age)},
         'camera': {name: int(camera[name]) for name in _CAMERA_FIGURES if name in camera},
@@ -181,7 +192,7 @@ def make_report(query: str, result: Any, told: Told, counts: dict[str, int]) -> 
         'provenance': plain(source, without={'stages', 'frame_age'}),
         'engine': plain(told.info, without={'header', 'load_time'}),
         'bag_messages': counts,
-        'versions': versions(),
+        'versions': {**versions(_PACKAGES), 'system': platform.platform()},
     }
 
 
@@ -194,7 +205,9 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     """
     source, engine = report['provenance'], report['engine']
     stages = ', '.join(f'{name} {value:.2f}' for name, value in report['stages_s'].items())
+    scene = [('scene', scene_line(report['scene']))] if 'scene' in report else []
     return [
+        *scene,
         ('action', report['action']),
         ('bundle', f'{source["bundle"]} {engine["bundle_version"]}, '
                    f'{source["bundle_sha256"][:12]}'),
@@ -206,6 +219,17 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         ('time', f'{report["answer_s"]:.2f} s'),
         ('stages', f'{stages} s'),
     ]
+
+
+def scene_line(scene: dict[str, Any]) -> str:
+    """
+    Say which scene was asked about.
+
+    :param scene: of report.json.
+    :returns: e.g. ``sim:9:open, frame 41 of 416; action from frame 56``.
+    """
+    return (f'{scene["source"]}, frame {scene["frame"]} of {scene["frames"]}; action from frame '
+            f'{scene["action_begins_at_frame"]}')
 
 
 def plain(message: Any, without: set[str]) -> dict[str, Any]:
@@ -230,19 +254,3 @@ def seconds(duration: Any) -> float:
     :returns: seconds.
     """
     return round(duration.sec + duration.nanosec * 1e-9, 6)
-
-
-def versions() -> dict[str, str]:
-    """
-    Name what the answer was made with.
-
-    :returns: versions by name; libraries that are not installed are left out.
-    """
-    found = {'lego_ros': __version__, 'python': platform.python_version(),
-             'system': platform.platform()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

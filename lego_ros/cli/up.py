@@ -37,7 +37,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument('--params', type=Path, metavar='FILE', help='ROS parameter file')
     parser.add_argument(
         '--camera', metavar='SOURCE',
-        help='photo, webcam:N, or the path of a video, picture, folder of pictures or rosbag2')
+        help='a simulated kitchen (sim, sim:SEED, sim:SEED:VERB), photo, webcam:N, or the path of '
+        'a video, picture, folder of pictures or rosbag2')
     parser.add_argument('--record', type=Path, metavar='DIR', help='record a bag to this folder')
     parser.add_argument('--namespace', type=namespace, default='', metavar='NS',
                         help='of all nodes')

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-A camera out of a file: publishes a video, pictures, a webcam or a bag as a camera driver does.
+A camera without a driver: publishes the simulated kitchen, a video, pictures, a webcam or a bag.
 
 It publishes ``image``, ``image/compressed`` and ``camera_info``, each message made only when
 somebody listens; see ``PARAMETERS`` for what it can be told.
@@ -33,7 +33,7 @@ from typing import Any
 from lego_ros.camera.calibration import Calibration, load_calibration, pinhole
 from lego_ros.camera.frames import Frame
 from lego_ros.camera.opening import open_source
-from lego_ros.camera.pacing import Pacer
+from lego_ros.camera.pacing import Pacer, PLAYED_SINCE
 from lego_ros.camera.playback import Playback
 from lego_ros.errors import LegoError
 from lego_ros.images.image_encodings import require_size
@@ -52,8 +52,9 @@ from std_msgs.msg import Header
 DEFAULT_FRAME_ID = 'head_camera_optical_frame'
 
 PARAMETERS = (
-    Parameter('source', 'photo', 'Where the frames come from: photo, webcam:N, or the path of a '
-              'video, a picture, a folder of pictures or a rosbag2.', read_only=True),
+    Parameter('source', 'photo', 'Where the frames come from: sim, sim:SEED or sim:SEED:VERB (a '
+              'simulated kitchen), photo, webcam:N, or the path of a video, a picture, a folder '
+              'of pictures or a rosbag2.', read_only=True),
     Parameter('bag_topic', '', 'Image topic of a bag; empty = its first.', read_only=True),
     Parameter('rate', 0.0, "Frames per second; 0 = the source's own times, 10 for pictures.",
               unit='Hz', minimum=0.0, maximum=240.0, read_only=True),
@@ -65,7 +66,7 @@ PARAMETERS = (
     Parameter('frame_id', '', f"Optical frame of the camera; empty = the bag's, or "
               f'{DEFAULT_FRAME_ID}.', read_only=True),
     Parameter('camera_info_file', '', 'Calibration as camera_calibration writes it; empty = the '
-              "bag's, or a pinhole of horizontal_fov.", read_only=True),
+              "source's own (sim, bags), or a pinhole of horizontal_fov.", read_only=True),
     Parameter('horizontal_fov', 70.0, 'Field of view of the camera where no calibration is known.',
               unit='deg', minimum=1.0, maximum=179.0, read_only=True),
     Parameter('jpeg_quality', 90, 'Quality of image/compressed.', minimum=1, maximum=100,
@@ -269,6 +270,9 @@ class CameraNode(Node):
             status.message = 'the source has ended'
         elif now - self._last_frame > max(_STALLED_AFTER, 2 / self._source.fps):
             status.raise_to(WARN, f'no frame for {now - self._last_frame:.1f} s')
+        if self._pacer.begun is not None:
+            status.values[PLAYED_SINCE] = '{:.3f}'.format(
+                self._start_stamp / 1e9 if self._values['publish_clock'] else self._pacer.begun)
         status.values.update({
             'frames': self._frames,
             'rate [Hz]': f'{(self._frames - frames) / max(now - since, 1e-3):.1f}',

@@ -13,10 +13,12 @@
 # limitations under the License.
 
 """
-The VLLM: LLaVA with LEGO's linear projector.
+The VLLM: LLaVA with LEGO's linear projector, or with the one of LLaVA 1.5.
 
 LEGO maps the CLIP features to the language model's space by one linear layer tau (Sec. 3.1:
-``H_i = tau(phi(X))``); LLaVA in transformers has two with an activation between them.
+``H_i = tau(phi(X))``), as the first LLaVA does. LLaVA since 1.5, and LLaVA in transformers, has
+two layers with an activation between them; such a model keeps them, because one layer cannot
+stand for two.
 """
 
 from __future__ import annotations
@@ -24,23 +26,32 @@ from __future__ import annotations
 from torch import nn
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
+PROJECTORS = ('linear', 'mlp')
+
 
 class LegoLlava(LlavaForConditionalGeneration):
     """
     LLaVA whose ``multi_modal_projector`` is one ``nn.Linear(vision hidden, text hidden)``.
 
-    :param config: any CLIP vision tower and Llama, as :func:`llava_config` makes it.
+    :param config: any CLIP vision tower and Llama, as :func:`llava_config` makes it. Its
+        ``projector`` is one of :data:`PROJECTORS`: ``mlp`` is LLaVA's with two layers; without
+        the entry it is ``linear``.
+    :raises ValueError: for a projector that is not known.
     """
 
     def __init__(self, config: LlavaConfig) -> None:
         super().__init__(config)
-        self.model.multi_modal_projector = nn.Linear(
-            self.model.vision_tower.config.hidden_size,
-            self.model.language_model.config.hidden_size,
-            bias=config.multimodal_projector_bias,
-        )
-        # Initialises what is new (the projector) and leaves the rest as it is.
-        self.post_init()
+        projector = getattr(config, 'projector', 'linear')
+        if projector not in PROJECTORS:
+            raise ValueError(f'the projector must be one of {PROJECTORS}, not {projector!r}')
+        if projector == 'linear':
+            self.model.multi_modal_projector = nn.Linear(
+                self.model.vision_tower.config.hidden_size,
+                self.model.language_model.config.hidden_size,
+                bias=config.multimodal_projector_bias,
+            )
+            # Initialises what is new (the projector) and leaves the rest as it is.
+            self.post_init()
 
     @property
     def image_tokens(self) -> int:
@@ -49,7 +60,7 @@ class LegoLlava(LlavaForConditionalGeneration):
 
 
 def llava_config(
-    vision: CLIPVisionConfig, text: LlamaConfig, image_token_id: int
+    vision: CLIPVisionConfig, text: LlamaConfig, image_token_id: int, projector: str = 'linear'
 ) -> LlavaConfig:
     """
     Combine a vision tower and a language model as LEGO does.
@@ -57,6 +68,7 @@ def llava_config(
     :param vision: the vision tower phi; its layer -2 without the CLS token is used.
     :param text: the language model.
     :param image_token_id: id of the image placeholder token, below ``text.vocab_size``.
+    :param projector: one of :data:`PROJECTORS`.
     :returns: the configuration of a :class:`LegoLlava`.
     :raises ValueError: when the vision tower's input is not a square of whole patches.
     """
@@ -71,6 +83,7 @@ def llava_config(
         vision_feature_layer=-2,
         vision_feature_select_strategy='default',
         tie_word_embeddings=text.tie_word_embeddings,
+        projector=projector,
     )
 
 
@@ -103,6 +116,38 @@ def paper_llava_config() -> LlavaConfig:
         pad_token_id=32001,
     )
     return llava_config(vision, text, image_token_id=32000)
+
+
+def kitchen_llava_config(vocab_size: int) -> LlavaConfig:
+    """
+    Give the size that is trained from scratch in the simulated kitchen, 8.5 M parameters.
+
+    :param vocab_size: tokens of a tokenizer of
+        :func:`lego_ros.vllm.tokenizers.make_llava_tokenizer`, whose special tokens' ids are used.
+    :returns: M = 64 image tokens (128 px, patches of 16), vision hidden 192, text hidden 256,
+        6 layers each.
+    """
+    vision = CLIPVisionConfig(
+        hidden_size=192,
+        intermediate_size=768,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        image_size=128,
+        patch_size=16,
+        projection_dim=256,
+    )
+    text = LlamaConfig(
+        vocab_size=vocab_size,
+        hidden_size=256,
+        intermediate_size=768,
+        num_hidden_layers=6,
+        num_attention_heads=8,
+        max_position_embeddings=2048,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    return llava_config(vision, text, image_token_id=3)
 
 
 def tiny_llava_config(

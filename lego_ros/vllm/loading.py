@@ -41,9 +41,11 @@ def load_vllm(folder: Path, dtype: torch.dtype
         model, report = LegoLlava.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True,
             dtype=dtype)
-        if report['missing_keys'] or report.get('mismatched_keys'):
-            wrong = sorted(map(str, [*report['missing_keys'], *report['mismatched_keys']]))
-            raise ValueError(f'weights are missing or of another size: {", ".join(wrong[:4])}')
+        wrong = sorted(str(key) for fault in ('missing_keys', 'mismatched_keys', 'unexpected_keys')
+                       for key in report[fault])
+        if wrong:
+            raise ValueError(
+                f'weights are missing, of another size or unknown: {", ".join(wrong[:4])}')
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError,
             SafetensorError) as error:
         raise LegoError(

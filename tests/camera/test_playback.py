@@ -97,6 +97,23 @@ def test_a_loop_is_one_line_of_time(play):
     assert [stamp / 1e9 for _, stamp in taken] == pytest.approx([0, .1, .5, .6, .7, 1.1, 1.2])
 
 
+def test_a_reader_that_has_fallen_behind_catches_up_at_once(play):
+    """A consumer that comes once in 20 s finds the newest frame, not one queue further."""
+    source = Scripted([index / 30 for index in range(1801)])
+    playback = play(source, loop=False)
+    shown = []
+    for position in (0.0, 20.0, 40.0):
+        until(lambda position=position: playback.ready)
+        playback.take(position)
+        until(lambda: len(playback._waiting) == 4)
+        frame, _ = playback.take(position)
+        shown.append((position, frame))
+    for position, frame in shown[1:]:
+        assert frame.offset == pytest.approx(position)
+    assert playback.skipped >= 1100
+    assert source.decoded == []
+
+
 def test_late_frames_are_skipped_and_counted_and_never_decoded(play):
     source = Scripted([0.0, 0.1, 0.2, 0.3])
     playback = play(source, loop=False)
@@ -129,8 +146,10 @@ def test_slow_work_is_done_ahead_but_not_for_late_frames(play):
     gate.set()
     until(lambda: len(asked) == 4)
     assert asked == [(0.0, True), (0.1, False), (0.2, False), (0.9, True)]
-    until(lambda: len(playback._waiting) == 4)
-    assert playback.take(0.5)[0].frame_id == 'prepared'
+    until(lambda: len(playback._waiting) == 2)
+    frame, upcoming = playback.take(0.5)
+    assert (frame.offset, frame.frame_id, upcoming) == (0.2, 'prepared', 0.9)
+    assert playback.skipped == 2
 
 
 def test_reading_ahead_is_bounded(play):

@@ -218,6 +218,8 @@ BAD = {
     'missing': (lambda tmp, video, bag: 'no/such/file.mp4', 'no such file'),
     'unknown kind': (lambda tmp, video, bag: 'rtsp:camera', 'no such file'),
     'nothing': (lambda tmp, video, bag: '', 'no such file'),
+    'kitchen without a seed': (lambda tmp, video, bag: 'sim:abc', 'sim:SEED:VERB'),
+    'kitchen of a negative seed': (lambda tmp, video, bag: 'sim:-1', 'sim:SEED:VERB'),
     'webcam that is not there': (lambda tmp, video, bag: 'webcam:73', 'webcam'),
     'device that is not there': (lambda tmp, video, bag: '/dev/video73', 'webcam'),
     'empty folder': (lambda tmp, video, bag: _folder(tmp / 'e'), 'no pictures'),

@@ -25,6 +25,8 @@ from lego_ros import __version__
 from lego_ros.bundle.manifest import read_manifest
 from lego_ros.cli.demo_files import NAMES
 from lego_ros.images.compressed import decode_compressed
+from lego_ros.sim.episode import sample_episode
+from lego_ros.sim.render import Renderer
 import numpy as np
 from PIL import Image
 import pytest
@@ -56,8 +58,8 @@ def read_png(path):
 
 def test_demo(start, tmp_path, tiny_bundle):
     out = tmp_path / 'new' / 'demo'
-    arguments = ('demo', '--query', QUESTION, '--bundle', str(tiny_bundle), '--steps', '3',
-                 '--seed', '11', '--out', str(out))
+    arguments = ('demo', '--source', 'photo', '--query', QUESTION, '--bundle', str(tiny_bundle),
+                 '--steps', '3', '--seed', '11', '--out', str(out))
     command = start(*arguments)
     status, said, told = command.finish()
     assert status == 0, told
@@ -120,6 +122,56 @@ def test_demo(start, tmp_path, tiny_bundle):
     assert sorted(path.name for path in out.iterdir()) == sorted([*NAMES, 'nodes.log'])
 
 
+def test_the_kitchen_is_asked_about_what_is_about_to_happen(start, tmp_path, tiny_bundle):
+    out = tmp_path / 'demo'
+    status, said, told = start(
+        'demo', '--source', 'sim:11:open', '--bundle', str(tiny_bundle), '--steps', '2', '--seed',
+        '5', '--out', str(out)).finish()
+    assert status == 0, told
+    assert processes_about(tmp_path) == []
+    report = json.loads((out / 'report.json').read_text())
+    assert report['query'] == 'How do I open the right drawer?'
+    assert report['action'] == 'open the right drawer'
+    episode = sample_episode(11, 'open')
+    action = episode.actions[0]
+    scene = report['scene']
+    assert scene == {'source': 'sim:11:open', 'action': action.label, 'frame': scene['frame'],
+                     'action_begins_at_frame': action.pre, 'frames': episode.frame_count}
+    assert 'sim:11:open, frame ' in said
+
+    # The picture that was asked about shows this scene, and the drawer untouched.
+    picture = read_png(out / 'input.png')
+    height, width, _ = picture.shape
+    with Renderer(episode, width, height, samples=0) as renderer:
+        distance = {number: np.abs(renderer.rgb(number).astype(int) - picture).mean()
+                    for number in range(0, episode.frame_count)}
+    shown = min(distance, key=distance.get)
+    assert distance[shown] < 4
+    assert shown < action.contact
+    assert episode.truth(shown).opening[action.choice.target] == 0
+    # On a busy machine a picture comes late, never early.
+    assert -1 <= scene['frame'] - shown <= 12
+
+
+def test_without_opengl_the_demo_says_what_to_install(start, tmp_path, tiny_bundle):
+    out = tmp_path / 'demo'
+    status, said, told = start('demo', '--bundle', str(tiny_bundle), '--out', str(out),
+                               __EGL_VENDOR_LIBRARY_DIRS='/nonexistent').finish()
+    assert (status, said) == (2, '')
+    assert 'SOURCE_UNREADABLE: ' in told
+    assert 'apt-get install -y libegl1' in told
+    assert [path.name for path in out.iterdir()] == ['nodes.log']
+
+
+def test_a_kitchen_that_there_is_not(start, tmp_path):
+    for name, reason in (('sim:x', 'sim:SEED:VERB'), ('sim:1:juggle', 'turn over')):
+        status, said, told = start('demo', '--source', name, '--out', str(tmp_path)).finish()
+        assert (status, said) == (2, '')
+        assert reason in told
+        assert 'Traceback' not in told
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_source_that_cannot_be_read(start, tmp_path, tiny_bundle):
     out = tmp_path / 'demo'
     status, said, told = start('demo', '--source', str(tmp_path / 'missing.mp4'), '--bundle',
@@ -148,7 +200,8 @@ def test_a_question_that_is_refused(start, tmp_path, tiny_bundle):
     out.mkdir()
     (out / 'output.png').write_bytes(b'of the run before')
     status, said, told = start(
-        'demo', '--query', '?!', '--bundle', str(tiny_bundle), '--out', str(out)).finish()
+        'demo', '--source', 'photo', '--query', '?!', '--bundle', str(tiny_bundle),
+        '--out', str(out)).finish()
     assert status == 1, told
     assert said.startswith('INVALID_QUERY: ')
     report = json.loads((out / 'report.json').read_text())
@@ -160,7 +213,8 @@ def test_a_question_that_is_refused(start, tmp_path, tiny_bundle):
 
 def test_interrupting_it_ends_everything(start, tmp_path, tiny_bundle):
     out = tmp_path / 'demo'
-    command = start('demo', '--bundle', str(tiny_bundle), '--out', str(out), '--steps', '1000')
+    command = start('demo', '--source', 'photo', '--bundle', str(tiny_bundle), '--out', str(out),
+                    '--steps', '1000')
     deadline = time.monotonic() + 120
     while not re.search('depict$', line := command.process.stderr.readline()):
         assert line, 'it ended by itself'

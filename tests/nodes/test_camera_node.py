@@ -26,6 +26,8 @@ import av
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
 from lego_ros.camera import video as video_module
+from lego_ros.camera.opening import open_source
+from lego_ros.camera.pacing import PLAYED_SINCE
 from lego_ros.camera.webcam import WebcamSource
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.images.compressed import decode_compressed
@@ -34,6 +36,8 @@ from lego_ros.nodes import camera_node
 from lego_ros.nodes.camera_node import CameraNode, complete_size, PARAMETERS
 from lego_ros.ros.diagnostics import ERROR
 from lego_ros.ros.qos import IMAGE_QOS
+from lego_ros.sim.episode import sample_episode
+from lego_ros.sim.render import Renderer
 import numpy as np
 from PIL import Image as PilImage
 import pytest
@@ -180,6 +184,37 @@ def test_every_kind_of_source_arrives(ros, listen, request, kind, reliability):
     for raw, coded in pairs:
         difference = decode_image(raw).astype(int) - decode_compressed(coded)
         assert np.abs(difference).mean() < 4
+
+
+def test_the_kitchen_with_its_calibration(ros, listen):
+    images = listen(Image, 'image', QoSProfile(depth=50))
+    infos = listen(CameraInfo, 'camera_info', QoSProfile(depth=50))
+    reports = listen(DiagnosticArray, '/diagnostics', 10)
+    ros.start(CameraNode, {'source': 'sim:11:open'})
+    ros.wait(lambda: len(images) >= 20 and len(infos) >= 20 and reports)
+    stamps = [stamp_of(message) for message in images]
+    assert {stamp_of(info) for info in infos} >= set(stamps[-15:])
+    source = open_source('sim:11:open')
+    focal = source.calibration.k[0]
+    source.close()
+    for message in (*images, *infos):
+        assert (message.width, message.height) == (480, 360)
+        assert message.header.frame_id == 'head_camera_optical_frame'
+    for info in infos:
+        assert (info.k[0], info.k[4], info.k[2], info.k[5]) == (focal, focal, 239.5, 179.5)
+
+    # From the stamp and what the diagnostics tell, anybody knows which moment a picture shows.
+    status, = (status for report in reports[-1:] for status in report.status)
+    values = {pair.key: pair.value for pair in status.values}
+    begun = float(values[PLAYED_SINCE])
+    episode = sample_episode(11, 'open')
+    with Renderer(episode, 480, 360, samples=0) as renderer:
+        for message in images[-3:]:
+            number = (stamp_of(message) / 1e9 - begun) * 30
+            # On a busy machine a picture comes late, never early.
+            candidates = range(max(0, int(number) - 12), int(number) + 2)
+            assert any((decode_image(message) == renderer.rgb(each)).all()
+                       for each in candidates), number
 
 
 def test_pictures_come_in_order_and_in_a_loop(ros, listen, simulated, pictures):

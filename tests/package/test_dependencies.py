@@ -36,12 +36,17 @@ SUPPLIERS = {
     'cv2': ('python3-opencv', 'opencv-python-headless'),
     'diagnostic_msgs': ('diagnostic_msgs', None),
     'diffusers': ('python3-diffusers-pip', 'diffusers'),
+    'httpx2': ('python3-httpx2-pip', 'httpx2'),
     'launch': ('launch', None),
     'launch_ros': ('launch_ros', None),
     'lifecycle_msgs': ('lifecycle_msgs', None),
     'matplotlib': ('python3-matplotlib', 'matplotlib'),
+    'mujoco': ('python3-mujoco-pip', 'mujoco'),
     'numpy': ('python3-numpy', 'numpy'),
+    'openai': ('python3-openai-pip', 'openai'),
+    'OpenGL': ('python3-pyopengl-pip', 'pyopengl'),
     'PIL': ('python3-pil', 'pillow'),
+    'pydantic': ('python3-pydantic-pip', 'pydantic'),
     'rcl_interfaces': ('rcl_interfaces', None),
     'rclpy': ('rclpy', None),
     'rosbags': ('python3-rosbags-pip', 'rosbags'),
@@ -56,6 +61,12 @@ SUPPLIERS = {
     'transformers': ('python3-transformers-pip', 'transformers'),
     'yaml': ('python3-yaml', 'pyyaml'),
 }
+# The same for what training alone imports: not a dependency of a robot.
+TRAINING_SUPPLIERS = {
+    'peft': ('python3-peft-pip', 'peft'),
+    'ray': ('python3-ray-pip', 'ray[data]'),
+    'tensorboard': ('python3-tensorboard-pip', 'tensorboard'),
+}
 
 
 def third_party_imports():
@@ -67,7 +78,8 @@ def third_party_imports():
                     names |= {alias.name.split('.')[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom):
                     names.add(node.module.split('.')[0])
-    return names - set(sys.stdlib_module_names) - {'lego_ros', '__future__'}
+    known = {'lego_ros', '__future__', *TRAINING_SUPPLIERS}
+    return names - set(sys.stdlib_module_names) - known
 
 
 def package_xml():
@@ -92,17 +104,35 @@ def test_every_import_has_a_supplier(module):
 def test_no_dependency_is_dead():
     """Every Python dependency of package.xml is imported, or needed by one that is."""
     used = {SUPPLIERS[module][0] for module in third_party_imports()}
-    # diffusers loads large bundles through accelerate; messages and actions need the other two.
-    used |= {'python3-accelerate-pip', 'action_msgs', 'rosidl_default_runtime'}
+    # diffusers loads large bundles through accelerate; messages and actions need the next two,
+    # the kitchen loads the libraries.
+    used |= {'python3-accelerate-pip', 'action_msgs', 'rosidl_default_runtime', 'libegl1',
+             'libgl1-mesa-dri', 'libopengl0'}
     build = {'ament_cmake', 'ament_cmake_python', 'rosidl_default_generators'}
     assert depended_on() - build == used
+
+
+@pytest.mark.parametrize('module', sorted(TRAINING_SUPPLIERS))
+def test_what_training_alone_needs_is_an_extra(module):
+    key, distribution = TRAINING_SUPPLIERS[module]
+    extra = next(line for line in (ROOT / 'setup.py').read_text().splitlines()
+                 if "'training': [" in line)
+    assert f"'{distribution}>=" in extra
+    assert key in {element.text for element in package_xml() if element.tag == 'test_depend'}
+    importing = re.compile(rf'^\s*(import|from) (\S+\.)?{module}\b', re.MULTILINE)
+    files = [path for folder in ('lego_ros', 'training') for path in (ROOT / folder).rglob('*.py')
+             if importing.search(path.read_text(encoding='utf-8'))]
+    assert files
+    assert all(path.is_relative_to(ROOT / 'training') for path in files)
 
 
 def test_keys_unknown_to_rosdistro_are_defined_here():
     defined = set(yaml.safe_load((ROOT / 'rosdep/lego_ros.yaml').read_text()))
     # Of the -pip keys rosdistro has these two (checked against its python.yaml of 2026-08).
     public = {'python3-transformers-pip', 'python3-rosbags-pip'}
-    assert {key for key in depended_on() if key.endswith('-pip')} - public == defined
+    keys = {element.text for element in package_xml() if element.tag.endswith('depend')}
+    libraries = {'libegl1', 'libgl1-mesa-dri', 'libopengl0'}
+    assert {key for key in keys if key.endswith('-pip')} - public | libraries == defined
 
 
 def test_versions_agree():

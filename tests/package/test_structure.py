@@ -33,13 +33,15 @@ ALLOWED = {
     'vllm': set(),
     'ldm': set(),
     'images': set(),
-    'camera': {'images'},
+    'sim': set(),
+    'camera': {'images', 'sim'},
     'bundle': {'vllm', 'ldm'},
     'runtime': {'bundle', 'vllm', 'ldm'},
     'ros': {'runtime', 'camera', 'images', 'msg', 'action'},
     'nodes': {'ros', 'runtime', 'bundle', 'camera', 'images', 'msg', 'action'},
-    'cli': {'nodes', 'ros', 'runtime', 'bundle', 'camera', 'images', 'action', 'msg'},
-    'training': {'runtime', 'bundle', 'vllm', 'ldm'},
+    'cli': {'nodes', 'ros', 'runtime', 'bundle', 'camera', 'images', 'sim', 'training', 'action',
+            'msg'},
+    'training': {'runtime', 'bundle', 'vllm', 'ldm', 'sim'},
 }
 
 

@@ -1,0 +1,33 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+from __future__ import annotations
+
+import functools
+
+from lego_ros.sim.episode import Episode, sample_episode
+import pytest
+
+
+@functools.cache
+def _episode(seed: int, verb: str | None) -> Episode:
+    return sample_episode(seed, verb)
+
+
+@pytest.fixture(scope='session')
+def episode_of():
+    """Sample an episode once for all tests; frames may be asked for in any order."""
+    def sample(seed: int, verb: str | None = None) -> Episode:
+        return _episode(seed, verb)
+    return sample

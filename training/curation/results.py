@@ -1,0 +1,152 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The files that curation makes: descriptions, rejects and a summary, in the manifest's order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from lego_ros.training.curation.checks import Fault
+from lego_ros.training.curation.journal import Answer
+from lego_ros.training.data.files import sha256_of_file, unusable, write_whole
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SCHEMA: Literal['lego_ros/description/1'] = 'lego_ros/description/1'
+Source = Literal['llm', 'kitchen_annotator']
+
+
+class DescriptionRecord(BaseModel):
+    """A line of the file of descriptions."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+    schema_version: Literal['lego_ros/description/1'] = SCHEMA
+    pair_id: str = Field(min_length=1)
+    """Of the manifest."""
+    description: str = Field(min_length=1)
+    source: Source
+    """Who wrote it: a language model, or the simulated kitchen's annotator."""
+    model: str | None
+    """As the server names it; null = no model wrote it."""
+    prompt_sha256: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class ResultFiles:
+    """
+    Where a run's results go.
+
+    :param out: of the descriptions, for example ``descriptions.jsonl``; the others stand beside
+        it: ``descriptions.rejects.jsonl``, ``.summary.json`` and ``.journal.jsonl``.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.descriptions = out
+        self.rejects = out.with_suffix('.rejects.jsonl')
+        self.summary = out.with_suffix('.summary.json')
+        self.journal = out.with_suffix('.journal.jsonl')
+
+
+class Results:
+    """
+    Collects what becomes of each action.
+
+    :param source: of the descriptions.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._kept: list[str] = []
+        self._rejected: list[dict[str, Any]] = []
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def kept(self) -> int:
+        """How many descriptions are kept."""
+        return len(self._kept)
+
+    def add(self, pair_id: str, text: str, faults: list[Fault], answer: Answer | None) -> None:
+        """
+        Add an action, in the manifest's order.
+
+        :param pair_id: of the manifest.
+        :param text: its description.
+        :param faults: what is wrong with it; none = it is kept.
+        :param answer: of the language model that it is from; None = from none.
+        """
+        origin = {
+            'model': answer.model if answer else None,
+            'prompt_sha256': answer.prompt_sha256 if answer else None,
+            'prompt_tokens': answer.prompt_tokens if answer else None,
+            'completion_tokens': answer.completion_tokens if answer else None}
+        if not faults:
+            self._kept.append(DescriptionRecord.model_validate({
+                'pair_id': pair_id, 'description': text, 'source': self._source, **origin,
+            }).model_dump_json())
+            return
+        self._counts.update({fault.reason.value for fault in faults})
+        self._rejected.append({
+            'pair_id': pair_id, 'text': text, 'source': self._source, **origin,
+            'reasons': [{'reason': fault.reason.value, 'detail': fault.detail}
+                        for fault in faults]})
+
+    def write(self, files: ResultFiles, facts: dict[str, Any]) -> dict[str, Any]:
+        """
+        Write the three files, each whole, the summary last: where it is, the others are.
+
+        :param files: where.
+        :param facts: of the run, for the summary; JSON values.
+        :returns: the summary.
+        :raises OSError: they cannot be written.
+        """
+        files.summary.unlink(missing_ok=True)
+        write_whole(files.rejects, b''.join(
+            json.dumps(entry, ensure_ascii=False).encode() + b'\n' for entry in self._rejected))
+        write_whole(files.descriptions, b''.join(
+            line.encode() + b'\n' for line in self._kept))
+        summary = {
+            'source': self._source, **facts,
+            'actions': len(self._kept) + len(self._rejected),
+            'descriptions': len(self._kept), 'rejected': len(self._rejected),
+            'reasons': dict(sorted(self._counts.items())),
+            'sha256': sha256_of_file(files.descriptions)}
+        write_whole(files.summary, json.dumps(summary, indent=1).encode() + b'\n')
+        return summary
+
+
+def read_descriptions(path: Path) -> Iterator[DescriptionRecord]:
+    """
+    Read a file of descriptions.
+
+    :param path: of the file.
+    :returns: an iterator over its records.
+    :raises LegoError: SOURCE_UNREADABLE, naming file and line.
+    """
+    try:
+        with open(path, 'rb') as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    yield DescriptionRecord.model_validate_json(line)
+                except ValidationError as error:
+                    first = error.errors(include_url=False)[0]
+                    where = '.'.join(str(part) for part in first['loc'])
+                    raise unusable(path, f'line {number}: {where}: {first["msg"]}') from error
+    except OSError as error:
+        raise unusable(path, f'the descriptions cannot be read: {error}') from error

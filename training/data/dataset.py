@@ -1,0 +1,237 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A dataset folder as training sees it: pairs with descriptions, and their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+import cv2
+from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.ldm.view import View
+from lego_ros.training.curation.results import read_descriptions, ResultFiles
+from lego_ros.training.data.files import sha256_of_file, unusable
+from lego_ros.training.data.manifest import PairRecord, read_manifest
+import numpy as np
+
+MANIFEST = 'pairs.jsonl'
+DESCRIPTIONS = 'descriptions.jsonl'
+Which = Literal['input', 'target']
+
+
+@dataclass(frozen=True)
+class Pair:
+    """
+    An action with its two pictures.
+
+    :param pair_id: unique in the manifest.
+    :param action_id: of the dataset; the kitchen's truth has the same.
+    :param video_id: pairs of one video show one scene.
+    :param label: such as ``open the left drawer``.
+    :param verb: lemma.
+    :param noun: None where the dataset names none.
+    :param hand: ``left``, ``right``, ``both``: the hands in the target picture; None = none.
+    :param description: the enriched one.
+    :param input_path: the picture before the action.
+    :param target_path: the picture in which the action can be seen.
+    :param input_sha256: of the file.
+    :param target_sha256: of the file.
+    """
+
+    pair_id: str
+    action_id: str
+    video_id: str
+    label: str
+    verb: str
+    noun: str | None
+    hand: str | None
+    description: str
+    input_path: Path
+    target_path: Path
+    input_sha256: str
+    target_sha256: str
+
+    def path(self, which: Which) -> Path:
+        """
+        Name a picture's file.
+
+        :param which: of the two.
+        :returns: its path.
+        """
+        return self.input_path if which == 'input' else self.target_path
+
+
+class PairDataset:
+    """
+    The pairs of a split that pass the filter, in the manifest's order.
+
+    Pairs whose description was rejected by curation are left out.
+
+    :param folder: with ``pairs.jsonl`` and ``descriptions.jsonl``, as ``lego-ros sim generate``
+        or ``lego-ros data prepare`` and ``lego-ros curate`` make them. A description in the
+        manifest itself serves where the other file has none.
+    :param split: of the manifest.
+    :param check_hashes: whether to read each picture and compare it with the manifest.
+    :raises LegoError: SOURCE_UNREADABLE: a file is missing, damaged or another one than the
+        manifest names, or a pair has no description; INVALID_SETTING: no pairs, no such split, or
+        nothing to tell apart.
+    """
+
+    def __init__(self, folder: Path, split: str, *, check_hashes: bool = False) -> None:
+        self.folder, self.split = folder, split
+        records = _kept(folder / MANIFEST)
+        self._pairs = _pairs(folder, _of_split(folder / MANIFEST, records, split))
+        for pair in self._pairs:
+            _check_pictures(pair, check_hashes)
+
+    def __len__(self) -> int:
+        """Give the number of pairs."""
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Pair:
+        """Give a pair."""
+        return self._pairs[index]
+
+    def __iter__(self) -> Iterator[Pair]:
+        """Give the pairs one after the other."""
+        return iter(self._pairs)
+
+    @property
+    def sha256(self) -> str:
+        """Of all that the pairs are, pictures included; not of where they lie."""
+        digest = hashlib.sha256()
+        for pair in self._pairs:
+            facts = {key: value for key, value in asdict(pair).items()
+                     if not isinstance(value, Path)}
+            digest.update(json.dumps(facts, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def picture(self, index: int, which: Which = 'input', side: int | None = None,
+                mirrored: bool = False) -> np.ndarray:
+        """
+        Read a picture.
+
+        :param index: of the pair.
+        :param which: of its two pictures.
+        :param side: None = as large as the file; else the square that the LDM would see [px].
+        :param mirrored: whether left and right are swapped; texts: ``ldm.flip.swap_sides``.
+        :returns: (H, W, 3) uint8 RGB, contiguous.
+        :raises LegoError: SOURCE_UNREADABLE: the file is gone or damaged.
+        """
+        rgb = read_picture(self._pairs[index].path(which))
+        if side is not None:
+            rgb = View.WHOLE.ldm_view(rgb, side)
+        return np.ascontiguousarray(rgb[:, ::-1] if mirrored else rgb)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """
+    Read a picture's file.
+
+    :param path: of it.
+    :returns: (H, W, 3) uint8 RGB.
+    :raises LegoError: SOURCE_UNREADABLE: it is gone or damaged.
+    """
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise unusable(path, f'the picture cannot be read: {error}') from error
+    bgr = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    if bgr is None:
+        raise unusable(path, 'this is no picture, or a damaged one; prepare the data anew')
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _kept(path: Path) -> list[PairRecord]:
+    """Read the records that pass the filter."""
+    total, records = 0, []
+    for record in read_manifest(path):
+        total += 1
+        if record.kept:
+            records.append(record)
+    if not records:
+        why = f'none of its {total} pairs passes the filter' if total else 'it is empty'
+        raise LegoError(ErrorCode.INVALID_SETTING, f"'{path}': there are no pairs: {why}")
+    actions = {(record.verb, record.noun) for record in records}
+    if len(actions) == 1:
+        verb, noun = actions.pop()
+        raise LegoError(
+            ErrorCode.INVALID_SETTING,
+            f"'{path}': all {len(records)} pairs show the same action, {verb!r} with {noun!r}: "
+            'there is nothing to tell apart. Prepare data with more verbs or nouns')
+    return records
+
+
+def _of_split(path: Path, records: list[PairRecord], split: str) -> list[PairRecord]:
+    chosen = [record for record in records if record.split == split]
+    if not chosen:
+        there = ', '.join(sorted({record.split for record in records}))
+        raise LegoError(ErrorCode.INVALID_SETTING,
+                        f"'{path}' has no pairs of the split {split!r}; there are: {there}")
+    return chosen
+
+
+def _pairs(folder: Path, records: list[PairRecord]) -> list[Pair]:
+    """Join records and descriptions."""
+    files = ResultFiles(folder / DESCRIPTIONS)
+    described = ({record.pair_id: record.description
+                  for record in read_descriptions(files.descriptions)}
+                 if files.descriptions.is_file() else {})
+    rejected = _rejected(files.rejects)
+    pairs = []
+    for record in records:
+        if record.pair_id in rejected:
+            continue
+        description = described.get(record.pair_id) or record.description
+        if description is None:
+            where = f"'{files.descriptions}'"
+            raise unusable(
+                folder, f'{record.pair_id} has no description in {where}. Run lego-ros curate '
+                f'with --split {record.split} and --out {where}')
+        pairs.append(Pair(
+            record.pair_id, record.action_id, record.video_id, record.label, record.verb,
+            record.noun, record.hand, description, folder / record.input.path,
+            folder / record.target.path, record.input.sha256, record.target.sha256))
+    if not pairs:
+        raise LegoError(ErrorCode.INVALID_SETTING, f"'{files.rejects}': curation rejected the "
+                        f'descriptions of all {len(records)} pairs of the split')
+    return pairs
+
+
+def _rejected(path: Path) -> set[str]:
+    """Read which pairs curation gave no description to."""
+    if not path.is_file():
+        return set()
+    try:
+        return {str(json.loads(line)['pair_id'])
+                for line in path.read_text(encoding='utf-8').splitlines()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise unusable(path, f'this is no list of rejected descriptions: {error}') from error
+
+
+def _check_pictures(pair: Pair, hashes: bool) -> None:
+    for path, sha256 in ((pair.input_path, pair.input_sha256),
+                         (pair.target_path, pair.target_sha256)):
+        if not path.is_file():
+            raise unusable(path, f'the picture of {pair.pair_id} is missing; prepare the data '
+                           'anew, or copy the folder whole')
+        if hashes and sha256_of_file(path) != sha256:
+            raise unusable(path, f'the picture of {pair.pair_id} is not the one that the '
+                           'manifest names: its SHA-256 differs')

@@ -1,0 +1,90 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Files that are there whole or not at all, and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from lego_ros.errors import ErrorCode, LegoError
+
+_BLOCK = 1 << 20
+
+
+def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
+    """
+    Write a file so that a kill leaves the old one or the new one.
+
+    :param path: of the file; one that is there is replaced.
+    :param content: all of it.
+    :param durable: whether a power cut must not lose it either; that waits for the disk.
+    :raises OSError: it cannot be written.
+    """
+    # Always the same name: what a kill leaves is overwritten when the work is taken up again.
+    part = path.with_name(f'.{path.name}.part')
+    part.write_bytes(content)
+    commit(part, path, durable)
+
+
+def commit(part: Path, path: Path, durable: bool = True) -> None:
+    """
+    Give a finished file its name.
+
+    :param part: the file, closed, in the folder of ``path``.
+    :param path: the name it gets.
+    :param durable: whether to wait until the disk has both.
+    :raises OSError: it cannot be renamed.
+    """
+    if durable:
+        _sync(part)
+    os.replace(part, path)
+    if durable:
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def sha256_of_file(path: Path) -> str:
+    """
+    Hash a file without reading it into memory at once.
+
+    :param path: of the file.
+    :returns: SHA-256 in hexadecimal.
+    :raises OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def unusable(path: Path | str, why: str) -> LegoError:
+    """
+    Make the error for a file without which nothing can be done.
+
+    :param path: of the file.
+    :param why: what is wrong and what to do, a clause.
+    :returns: the error, SOURCE_UNREADABLE.
+    """
+    return LegoError(ErrorCode.SOURCE_UNREADABLE, f"'{path}': {why}")
