@@ -21,7 +21,7 @@ import re
 
 from lego_ros.bundle.importing.llava_config import original_config
 from lego_ros.bundle.importing.llava_folder import read_llava
-from lego_ros.bundle.importing.writing import write_network
+from lego_ros.bundle.writing import write_network
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.vllm.llava import LegoLlava, paper_llava_config, tiny_llava_config
 from lego_ros.vllm.loading import load_vllm

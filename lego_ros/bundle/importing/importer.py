@@ -27,10 +27,10 @@ from lego_ros.bundle.importing.matching import fill
 from lego_ros.bundle.importing.parts import LdmParts, VllmParts
 from lego_ros.bundle.importing.single_file import read_single_file
 from lego_ros.bundle.importing.weights import unreadable
-from lego_ros.bundle.importing.writing import network_bytes, write_network
 from lego_ros.bundle.integrity import hash_files
 from lego_ros.bundle.making import new_bundle
 from lego_ros.bundle.manifest import FileEntry, Manifest, read_manifest
+from lego_ros.bundle.writing import DTYPES, write_networks
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.conditioning import LegoConditioning
 from lego_ros.ldm.config import LdmSize, paper_size
@@ -39,8 +39,6 @@ from lego_ros.ldm.pipeline import LegoPipeline, STEPS
 from lego_ros.ldm.view import View
 import torch
 
-DTYPES = {
-    'float16': torch.float16, 'bfloat16': torch.bfloat16, 'float32': torch.float32}
 NOT_STATED = 'NOASSERTION'
 """SPDX's word for a licence that nobody has stated."""
 
@@ -113,7 +111,8 @@ def import_bundle(
         # A name or sentence that the manifest refuses is found before gigabytes are written.
         replace(manifest, files={'README.md': FileEntry(0, '0' * 64)}).save(part)
         read_manifest(part)
-        _write(part, vllm, pipeline, DTYPES[request.dtype], on_bytes or _nobody)
+        write_networks(part, vllm.model, vllm.tokenizer, vllm.processor, pipeline,
+                       DTYPES[request.dtype], on_bytes)
         (part / 'README.md').write_text(_card(manifest, request, origins), encoding='utf-8')
         manifest = replace(manifest, files=hash_files(part))
         manifest.save(part)
@@ -168,30 +167,6 @@ def _manifest(
         sampler=type(pipeline.scheduler).__name__)
 
 
-def _write(
-    part: Path, vllm: VllmParts, pipeline: LegoPipeline, dtype: torch.dtype,
-    on_bytes: Callable[[int, int], None],
-) -> None:
-    networks = {
-        'vllm': vllm.model, 'unet': pipeline.unet, 'vae': pipeline.vae,
-        'text_encoder': pipeline.text_encoder, 'conditioning': pipeline.conditioning}
-    total = sum(network_bytes(network, dtype) for network in networks.values())
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        on_bytes(done, total)
-
-    for name, network in networks.items():
-        write_network(network, part / name, dtype, count)
-    vllm.tokenizer.save_pretrained(part / 'vllm')
-    vllm.processor.save_pretrained(part / 'vllm')
-    pipeline.tokenizer.save_pretrained(part / 'tokenizer')
-    pipeline.scheduler.save_pretrained(part / 'scheduler')
-    pipeline.save_config(part)
-
-
 def _card(manifest: Manifest, request: ImportRequest, origins: dict[str, str]) -> str:
     rows = ''.join(f'| {name} | {origin} |\n' for name, origin in origins.items())
     state = ('' if manifest.trained else
@@ -201,7 +176,3 @@ def _card(manifest: Manifest, request: ImportRequest, origins: dict[str, str]) -
         f'# {manifest.name}\n\nImported by lego_ros {__version__}, in {request.dtype}. '
         f'Licence of the weights: {manifest.license}. Training data: {manifest.training_data}.'
         f'\n\n{state}| Part | Comes from |\n| --- | --- |\n{rows}')
-
-
-def _nobody(done: int, total: int) -> None:
-    """Stand in for a progress bar that nobody asked for."""

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Writing networks whose weights are still in the files of others.
+Writing the networks of a bundle in a chosen precision, also those still in the files of others.
 
 The libraries' own ``save_pretrained`` would hold a whole network in the new type at once: 26 GB
 for LLaVA-13B. Here no more than one file of weights is held.
@@ -27,10 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.ldm.pipeline import LegoPipeline
+from lego_ros.vllm.llava import LegoLlava
 from safetensors.torch import save_file
 import torch
-from transformers import PreTrainedModel
+from transformers import CLIPImageProcessorPil, PreTrainedModel, PreTrainedTokenizerBase
 
+DTYPES = {
+    'float16': torch.float16, 'bfloat16': torch.bfloat16, 'float32': torch.float32}
 SHARD_BYTES = 4 << 30
 
 
@@ -43,6 +47,44 @@ def network_bytes(network: torch.nn.Module, dtype: torch.dtype) -> int:
     :returns: bytes.
     """
     return sum(tensor.numel() for tensor in network.state_dict().values()) * dtype.itemsize
+
+
+def write_networks(
+    folder: Path, vllm: LegoLlava, tokenizer: PreTrainedTokenizerBase,
+    processor: CLIPImageProcessorPil, pipeline: LegoPipeline, dtype: torch.dtype,
+    on_bytes: Callable[[int, int], None] | None = None,
+) -> None:
+    """
+    Write all networks of a bundle, and what goes with them.
+
+    :param folder: of the bundle.
+    :param vllm: goes to ``vllm/``.
+    :param tokenizer: of the VLLM.
+    :param processor: of the VLLM.
+    :param pipeline: its parts go to ``unet/``, ``vae/``, ``text_encoder/`` and so on.
+    :param dtype: of the weights.
+    :param on_bytes: called with the bytes written so far and in all.
+    :raises LegoError: BUNDLE_INVALID, a weight is not finite, or not in this type.
+    """
+    networks = {
+        'vllm': vllm, 'unet': pipeline.unet, 'vae': pipeline.vae,
+        'text_encoder': pipeline.text_encoder, 'conditioning': pipeline.conditioning}
+    total = sum(network_bytes(network, dtype) for network in networks.values())
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        if on_bytes is not None:
+            on_bytes(done, total)
+
+    for name, network in networks.items():
+        write_network(network, folder / name, dtype, count)
+    tokenizer.save_pretrained(folder / 'vllm')
+    processor.save_pretrained(folder / 'vllm')
+    pipeline.tokenizer.save_pretrained(folder / 'tokenizer')
+    pipeline.scheduler.save_pretrained(folder / 'scheduler')
+    pipeline.save_config(folder)
 
 
 def write_network(
