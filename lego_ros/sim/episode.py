@@ -20,6 +20,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.sim.actions import ACTIONS, Choice
@@ -46,7 +47,11 @@ HELD_TOLERANCE = 0.015
 """How far what is held may be inside something other than what it is used on."""
 _SCENES = 40
 _BEFORE = {'put': 'take', 'close': 'open', 'turn off': 'turn on', 'wash': 'turn on'}
-_WEIGHTS = {'open': 0.5, 'close': 1.5, 'take': 1.5, 'turn on': 0.7, 'turn off': 1.5}
+# What can nearly always be done is drawn seldom, so that what needs much comes up as often.
+_WEIGHTS = MappingProxyType({
+    'open': 0.25, 'close': 0.7, 'take': 0.7, 'put': 0.7, 'turn on': 0.25, 'turn off': 0.7,
+    'push': 2.0, 'shake': 2.0, 'stir': 4.0, 'wash': 4.0, 'turn over': 6.0, 'pour': 12.0,
+    'wipe': 12.0, 'cut': 16.0})
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ class _Director:
 
     def _weight(self, verb: str) -> float:
         done = sum(action.choice.verb == verb for action in self.actions)
-        return _WEIGHTS.get(verb, 4.0) / (1 + 3 * done)
+        return _WEIGHTS[verb] / (1 + 3 * done)
 
     def try_one(self, verbs: list[str], limit: int = 4) -> bool:
         """Write one action of the given verbs; False where none goes."""
@@ -276,15 +281,16 @@ class _Director:
         """Whether no hand, no arm and nothing held goes through anything."""
         clearance = self.script.gripper.clearance
         meant = {choice.target, choice.place, choice.tool}
+        hands = [geom for side in HANDS for geom in clearance.hand(side)]
+        arms = [geom for side in HANDS for geom in clearance.geoms[side]['forearm']]
+        gaps = np.array([-TOLERANCE] * len(hands) + [-ARM_TOLERANCE] * len(arms))
         for t in range(start, end, 3):
-            self.script.line.apply(self.model, t)
-            for side in HANDS:
-                if clearance.least(clearance.hand(side)) < -TOLERANCE or clearance.least(
-                        clearance.geoms[side]['forearm']) < -ARM_TOLERANCE:
-                    return False
+            self.script.line.locate(self.model, t)
+            if clearance.nearer(hands + arms, gaps):
+                return False
             for noun in self._moving(t):
-                inside = {noun, *self.script.world.inside(noun), *meant}
-                if clearance.least(clearance.thing(noun), frozenset(inside)) < -HELD_TOLERANCE:
+                inside = frozenset({noun, *self.script.world.inside(noun), *meant})
+                if clearance.nearer(clearance.thing(noun), -HELD_TOLERANCE, inside):
                     return False
         return True
 
@@ -305,7 +311,8 @@ def sample_episode(seed: int, verb: str | None = None) -> Episode:
     Draw an episode.
 
     :param seed: decides everything, together with the verb.
-    :param verb: lemma of the verb that it is about; drawn by default, every verb alike.
+    :param verb: lemma of the verb that it is about; drawn by default, those more often that need
+        much and would come up seldom.
     :returns: an episode of 1 to 6 actions, in which the verb occurs.
     :raises LegoError: INVALID_SETTING where there is no such verb, or where no action of it could
         be written within 40 scenes.
@@ -315,7 +322,8 @@ def sample_episode(seed: int, verb: str | None = None) -> Episode:
                         f'no verb {verb!r} is known; there are {", ".join(sorted(ACTIONS))}')
     rng = np.random.default_rng([seed, 0])
     names = sorted(ACTIONS)
-    lead = verb or names[int(rng.integers(len(names)))]
+    chances = np.sqrt([_WEIGHTS[name] for name in names])
+    lead = verb or names[int(rng.choice(len(names), p=chances / chances.sum()))]
     count = int(rng.integers(1, 7))
     for attempt in range(_SCENES):
         wishes = WISHES[lead]

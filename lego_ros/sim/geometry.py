@@ -116,22 +116,23 @@ def quat_from_axes(x: Vector, y: Vector, z: Vector) -> Vector:
     :param z: (3,) image of the z axis.
     :returns: (4,) unit quaternion (Shepperd's method: the largest component is the divisor).
     """
-    m = np.stack([x, y, z], axis=1)
-    trace = float(m[0, 0] + m[1, 1] + m[2, 2])
-    squares = [trace, float(m[0, 0]), float(m[1, 1]), float(m[2, 2])]
-    largest = int(np.argmax(squares))
+    # The columns c of the matrix: c[j][i] stands in row i of column j.
+    c = x.tolist(), y.tolist(), z.tolist()
+    trace = c[0][0] + c[1][1] + c[2][2]
+    squares = [trace, c[0][0], c[1][1], c[2][2]]
+    largest = squares.index(max(squares))
     if largest == 0:
         w = math.sqrt(max(0.0, 1 + trace)) / 2
-        xyz = np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]]) / (4 * w)
-        return np.array([w, *xyz])
+        return np.array([w, (c[1][2] - c[2][1]) / (4 * w), (c[2][0] - c[0][2]) / (4 * w),
+                         (c[0][1] - c[1][0]) / (4 * w)])
     i = largest - 1
     j, k = (i + 1) % 3, (i + 2) % 3
-    s = 2 * math.sqrt(max(1e-12, 1 + float(m[i, i] - m[j, j] - m[k, k])))
+    s = 2 * math.sqrt(max(1e-12, 1 + (c[i][i] - c[j][j] - c[k][k])))
     q = np.empty(4)
-    q[0] = (m[k, j] - m[j, k]) / s
+    q[0] = (c[j][k] - c[k][j]) / s
     q[1 + i] = s / 4
-    q[1 + j] = (m[j, i] + m[i, j]) / s
-    q[1 + k] = (m[k, i] + m[i, k]) / s
+    q[1 + j] = (c[i][j] + c[j][i]) / s
+    q[1 + k] = (c[i][k] + c[k][i]) / s
     return q
 
 

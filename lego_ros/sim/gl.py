@@ -26,6 +26,8 @@ import mujoco
 # libopengl0 is the smallest package that brings the functions themselves; libegl1 does not.
 PACKAGES = 'libegl1 libopengl0 libgl1-mesa-dri'
 """What Debian 12 and Ubuntu 24.04 need for software rendering."""
+# A driver that has begun takes 5 ms for the next model, a new one 160 ms: one is kept.
+_idle: list[Any] = []
 
 
 def missing(reason: object) -> LegoError:
@@ -58,7 +60,7 @@ class Canvas:
     def __init__(self, model: mujoco.MjModel, width: int, height: int, samples: int) -> None:
         quality, size = model.vis.quality, model.vis.global_
         before = quality.offsamples, size.offwidth, size.offheight
-        self._gl: Any = _new_context(width, height)
+        self._gl: Any = _context()
         try:
             with self._gl.as_current():
                 # MuJoCo reads from the model how large the buffer shall be.
@@ -85,20 +87,32 @@ class Canvas:
             yield self.buffers
 
     def close(self) -> None:
-        """Free buffers, textures and context; a second time it does nothing."""
+        """Free buffers and textures; a second time it does nothing."""
         if self._gl is not None:
             with self.current():
                 self.buffers.free()
-            self._gl.free()
+            if _idle:
+                self._gl.free()
+            else:
+                _idle.append(self._gl)
             self._gl = None
 
 
-def _new_context(width: int, height: int) -> Any:
+def _context() -> Any:
+    """Take the idle context or make one; each is owned by one canvas at a time."""
+    try:
+        return _idle.pop()
+    except IndexError:
+        return _new_context()
+
+
+def _new_context() -> Any:
     """Make a context; MuJoCo's module looks for the library as it is imported."""
     try:
         from mujoco.egl import GLContext
 
-        return GLContext(width, height)
+        # Pictures are drawn into buffers of their own size; the context's is never seen.
+        return GLContext(1, 1)
     # PyOpenGL tells of a missing or broken driver by whatever it stumbles over: AttributeError of
     # a library that is None, ImportError, RuntimeError, ctypes.ArgumentError or an EGLError.
     except Exception as error:

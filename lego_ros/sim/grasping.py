@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lego_ros.sim.geometry import Pose, quat_rotate, Vector, vector
@@ -28,6 +28,8 @@ import numpy as np
 
 _REACH = 0.005
 """Distances above this are not told apart, metres."""
+_SLACK = 0.001
+"""How much nearer than by its outline a pair is looked at, metres."""
 
 
 class Clearance:
@@ -41,9 +43,11 @@ class Clearance:
         self._model = model
         body_parts = {f'{side}_{part}' for side in HANDS for part in ('hand', 'forearm')}
         self.solid = np.array([
-            k for k, name in enumerate(model.geom_names)
-            if model.entities[k] not in body_parts and model.mj.geom_group[k] == 0
-            and model.entities[k] != 'floor'])
+            k for k, name in enumerate(model.entities)
+            if name not in body_parts and model.mj.geom_group[k] == 0 and name != 'floor'])
+        self._things: dict[str, list[int]] = {}
+        for k in self.solid.tolist():
+            self._things.setdefault(model.entities[k], []).append(k)
         self.geoms: dict[str, dict[str, list[int]]] = {side: {} for side in HANDS}
         for side in HANDS:
             parts = {'palm': ('palm', 'heel', 'knuckles'), 'forearm': ('arm', 'sleeve')}
@@ -67,10 +71,34 @@ class Clearance:
         :param name: its noun.
         :returns: geom numbers.
         """
-        return [int(k) for k in self.solid if self._model.entities[k] == name
-                and self._model.mj.geom_rgba[k, 3] > 0]
+        alpha = self._model.alpha
+        return [k for k in self._things.get(name, ()) if alpha[k] > 0]
 
-    def near(self, geoms: Iterable[int], ignored: frozenset[str] = frozenset()
+    def _pairs(self, geoms: Sequence[int], gap: float | np.ndarray) -> Iterator[tuple[int, int]]:
+        """Yield the pairs that may be nearer than a gap: first by spheres, then by boxes."""
+        mj, data = self._model.mj, self._model.data
+        place, turn = data.geom_xpos, data.geom_xmat.reshape(-1, 3, 3)
+        radius, outline = mj.geom_rbound, mj.geom_aabb
+        parts, seen = np.asarray(geoms), self.solid[self._model.alpha[self.solid] > 0]
+        gaps = np.broadcast_to(np.asarray(gap) + _SLACK, parts.shape)
+        away = place[parts][:, None, :] - place[seen][None, :, :]
+        reach = (radius[parts] + gaps)[:, None] + radius[seen][None, :]
+        rows, columns = np.nonzero(
+            (np.einsum('ijk,ijk->ij', away, away) < reach * reach) & (reach > 0))
+        one, two, gaps, away = parts[rows], seen[columns], gaps[rows], away[rows, columns]
+        # Furniture is wide and flat: its sphere holds the whole kitchen, its box does not.
+        for swapped in (False, True):
+            ball, cuboid = (two, one) if swapped else (one, two)
+            offset = -away if swapped else away
+            outside = np.abs(np.einsum('ki,kij->kj', offset, turn[cuboid])
+                             - outline[cuboid, :3]) - outline[cuboid, 3:]
+            distance = np.sqrt(np.square(np.maximum(outside, 0.0)).sum(1)) \
+                + np.minimum(outside.max(1), 0.0)
+            near = distance < radius[ball] + gaps
+            one, two, gaps, away = one[near], two[near], gaps[near], away[near]
+        yield from zip(one.tolist(), two.tolist(), strict=True)
+
+    def near(self, geoms: Sequence[int], ignored: frozenset[str] = frozenset()
              ) -> list[tuple[float, int, int]]:
         """
         Measure distances.
@@ -80,20 +108,29 @@ class Clearance:
         :returns: (metres, geom of the hand, other geom) of all pairs nearer than 5 mm; negative
             is penetration.
         """
-        mj, data = self._model.mj, self._model.data
-        seen = self.solid[mj.geom_rgba[self.solid, 3] > 0]
-        parts = np.fromiter(geoms, dtype=np.int64)
-        away = data.geom_xpos[parts][:, None, :] - data.geom_xpos[seen][None, :, :]
-        near = mj.geom_rbound[parts][:, None] + mj.geom_rbound[seen][None, :] + _REACH
-        found = []
-        for k, n in np.argwhere(np.einsum('ijk,ijk->ij', away, away) < near * near):
-            geom, other = int(parts[k]), int(seen[n])
-            if self._model.entities[other] in ignored:
-                continue
-            distance = mujoco.mj_geomDistance(mj, data, geom, other, _REACH, None)
-            if distance < _REACH:
-                found.append((float(distance), geom, other))
-        return found
+        measured = ((self._distance(geom, other), geom, other)
+                    for geom, other in self._pairs(geoms, _REACH)
+                    if self._model.entities[other] not in ignored)
+        return [found for found in measured if found[0] < _REACH]
+
+    def nearer(self, geoms: Sequence[int], gap: float | np.ndarray,
+               ignored: frozenset[str] = frozenset()) -> bool:
+        """
+        Whether anything is nearer than a gap; quicker than measuring all.
+
+        :param geoms: geom numbers of a hand or of what it holds.
+        :param gap: metres, at most 5 mm, for all or for each geom; negative is penetration.
+        :param ignored: entities that do not count.
+        :returns: True where a pair is.
+        """
+        limits = dict(zip(geoms, np.broadcast_to(gap, len(geoms)).tolist(), strict=True))
+        return any(self._distance(geom, other) < limits[geom]
+                   for geom, other in self._pairs(geoms, gap)
+                   if self._model.entities[other] not in ignored)
+
+    def _distance(self, geom: int, other: int) -> float:
+        model = self._model
+        return float(mujoco.mj_geomDistance(model.mj, model.data, geom, other, _REACH, None))
 
     def touching(self, side: str, name: str) -> bool:
         """
@@ -106,7 +143,7 @@ class Clearance:
         return any(gap < 0.004 and self._model.entities[other] == name
                    for gap, _, other in self.near(self.hand(side)))
 
-    def least(self, geoms: Iterable[int], ignored: frozenset[str] = frozenset()) -> float:
+    def least(self, geoms: Sequence[int], ignored: frozenset[str] = frozenset()) -> float:
         """
         Return the smallest distance.
 
@@ -159,6 +196,10 @@ STYLES = {
     'steady': Style(vector(-0.22, 0.95, -0.02), vector(0.95, 0.22, 0.10),
                     vector(0, 0.088, -0.02), vector(-1, -0.15, 0), vector(0.07, -0.12, 0.03),
                     0.14),
+    # As from the side, but with the palm half down: a thumb that stands up beside the thing would
+    # stand in the counter when thing and hand are upside down.
+    'turn': Style(vector(-0.22, 0.95, -0.02), vector(0.95, 0.22, 0.90), vector(0, 0.060, -0.02),
+                  vector(-1, -0.15, 0), vector(0.07, -0.15, 0.03), 0.14),
     'push_side': Style(vector(-0.10, 0.98, -0.18), vector(1, 0.1, 0.1), vector(0, 0.035, -0.012),
                        vector(-1, 0, 0), vector(0.09, -0.05, 0.03), 0.06, False),
     'push_away': Style(vector(-0.18, 0.45, 0.87), vector(0, -0.87, 0.45), vector(0, 0.020, -0.012),
@@ -235,7 +276,7 @@ class Gripper:
         def clear(depth: float) -> bool:
             self._model.place(f'{side}_hand', goal.moved(way * depth))
             mujoco.mj_kinematics(self._model.mj, self._model.data)
-            return self.clearance.least(hand) > 0.0005
+            return not self.clearance.nearer(hand, 0.0005)
 
         step = 0.015
         # Where a neighbour stands close, the way begins nearer.
@@ -265,7 +306,7 @@ class Gripper:
         def clear(trial: np.ndarray) -> bool:
             self._model.bend(side, trial)
             mujoco.mj_kinematics(self._model.mj, self._model.data)
-            return self.clearance.least(geoms) > 0.0
+            return not self.clearance.nearer(geoms, 0.0)
 
         step = 0.16
         while step > 0.015:

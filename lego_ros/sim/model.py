@@ -111,7 +111,9 @@ class Model:
             side: np.array([int(self.mj.joint(f'{side}_{digit}_{k}').qposadr[0])
                             for digit in DIGITS for k in (1, 2)]) for side in HANDS}
         self.geom_names = [self.mj.geom(k).name for k in range(self.mj.ngeom)]
-        self._colors = self.mj.geom_rgba.copy()
+        self.alpha = self.mj.geom_rgba[:, 3]
+        """(ngeom,) of each geom, 0 where it is not seen; a view of the model's own."""
+        self._shown: dict[tuple[str, str], bool] = {}
 
     def place(self, name: str, pose: Pose) -> None:
         """
@@ -150,8 +152,9 @@ class Model:
         :param roles: for (body, role) whether its geoms are seen.
         """
         for key, seen in roles.items():
-            for geom in self._roles.get(key, ()):
-                self.mj.geom_rgba[geom, 3] = 1.0 if seen else 0.0
+            if self._shown.get(key) is not seen:
+                self._shown[key] = seen
+                self.alpha[self._roles.get(key, [])] = 1.0 if seen else 0.0
 
     @cached_property
     def _roles(self) -> dict[tuple[str, str], list[int]]:
@@ -162,9 +165,13 @@ class Model:
                 found.setdefault((body, role), []).append(geom)
         return found
 
+    def locate(self) -> None:
+        """Compute where all bodies and geoms are."""
+        mujoco.mj_kinematics(self.mj, self.data)
+
     def update(self) -> None:
         """Compute where all bodies, geoms, cameras and lights are."""
-        mujoco.mj_kinematics(self.mj, self.data)
+        self.locate()
         mujoco.mj_camlight(self.mj, self.data)
 
     @cached_property

@@ -44,7 +44,7 @@ class Script(Writer):
         :param turn: see :meth:`Gripper.solve`.
         :returns: the grip.
         """
-        self.line.apply(self.model, self.frame)
+        self.line.locate(self.model, self.frame)
         chosen = STYLES[style] if isinstance(style, str) else style
         return self.gripper.solve(side, chosen, point, turn)
 
@@ -67,7 +67,7 @@ class Script(Writer):
         self.go('grasp', {side: grip.pose}, 0.0, {side: grip.closed}, seconds=0.22)
         self.touches.append(Touch(side, name, self.frame))
         self.grips[side] = grip
-        self.line.apply(self.model, self.frame)
+        self.line.locate(self.model, self.frame)
         self.record.missed |= not self.gripper.clearance.touching(side, name)
         self.mark('contact')
 

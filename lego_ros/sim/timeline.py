@@ -114,12 +114,22 @@ class Timeline:
         :param t: frame.
         :returns: its pose in the world.
         """
-        if not name:
-            return Pose(np.zeros(3), IDENTITY_QUAT)
-        if name in self.joints:
-            return self.scene.layout.fixtures[name].pose(self.joints[name].at(t))
-        parent, pose = self.bodies[name].at(t)
-        return self.pose(parent, t) @ pose if parent else pose
+        return self._pose(name, t, {})
+
+    def _pose(self, name: str, t: float, known: dict[str, Pose]) -> Pose:
+        """Return where a body is, and note it in what is known of the frame."""
+        found = known.get(name)
+        if found is None:
+            if not name:
+                found = Pose(np.zeros(3), IDENTITY_QUAT)
+            elif name in self.joints:
+                found = self.scene.layout.fixtures[name].pose(self.joints[name].at(t))
+            else:
+                parent, found = self.bodies[name].at(t)
+                if parent:
+                    found = self._pose(parent, t, known) @ found
+            known[name] = found
+        return found
 
     def camera(self, t: float) -> Pose:
         """
@@ -137,16 +147,30 @@ class Timeline:
         :param model: of the same scene.
         :param t: frame.
         """
+        self._move(model, t)
+        model.place('head', self.camera(t))
+        model.update()
+
+    def locate(self, model: Model, t: float) -> None:
+        """
+        Bring all but the camera and the lights into the state of a frame.
+
+        :param model: of the same scene.
+        :param t: frame.
+        """
+        self._move(model, t)
+        model.locate()
+
+    def _move(self, model: Model, t: float) -> None:
+        known: dict[str, Pose] = {}
         for name in self.bodies:
-            model.place(name, self.pose(name, t))
+            model.place(name, self._pose(name, t, known))
         for side in HANDS:
-            model.place(f'{side}_forearm', forearm_pose(side, self.pose(f'{side}_hand', t)))
+            model.place(f'{side}_forearm', forearm_pose(side, known[f'{side}_hand']))
             model.bend(side, self.fingers[side].at(t))
         for name, track in self.joints.items():
             model.slide(name, track.at(t))
         model.show({key: track.at(t) for key, track in self.looks.items()})
-        model.place('head', self.camera(t))
-        model.update()
 
     def tracks(self) -> dict[str, Track]:
         """Return every track by a unique name."""

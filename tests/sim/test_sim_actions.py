@@ -204,6 +204,20 @@ def test_turn_over_ends_upside_down_on_the_same_place(episode_of):
         assert pose.pos[2] - height == pytest.approx(before.things[noun].pos[2], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    'noun', [noun.name for noun in NOUNS.values() if 'turn_over' in noun.uses])
+def test_everything_that_may_be_turned_over_is(noun, episode_of):
+    seeds = (seed for seed in range(1, 40)
+             if _first(episode_of(seed, 'turn over'), 'turn over').choice.target == noun)
+    assert next(seeds, None) is not None
+
+
+def test_narrow_fruit_is_cut_without_a_finger_in_the_blade(episode_of):
+    seeds = (seed for seed in range(1, 40)
+             if _first(episode_of(seed, 'cut'), 'cut').choice.target == 'lemon')
+    assert next(seeds, None) is not None
+
+
 def test_shake_swings_to_and_fro(episode_of):
     episode = episode_of(1, 'shake')
     action = _first(episode, 'shake')

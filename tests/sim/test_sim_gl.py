@@ -111,6 +111,21 @@ def test_a_closed_renderer_says_so_and_another_can_be_made(episode_of):
         np.testing.assert_array_equal(again.rgb(40), before)
 
 
+def test_a_context_that_was_used_before_shows_nothing_of_it(episode_of):
+    one, two = episode_of(1, 'open'), episode_of(1, 'cut')
+
+    def draw(episode, size, samples):
+        with Renderer(episode, size, size, samples) as renderer:
+            return renderer.rgb(40), renderer.labels(40)
+
+    with Renderer(two, 32, 32):
+        # The idle context is taken: this one draws on a new one.
+        new = draw(one, 64, 4)
+    draw(two, 200, 0)
+    for used, fresh in zip(draw(one, 64, 4), new, strict=True):
+        np.testing.assert_array_equal(used, fresh)
+
+
 def _memory():
     return int(Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 

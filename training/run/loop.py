@@ -139,10 +139,13 @@ def make_accelerator(settings: LoopSettings) -> Accelerator:
     :raises LegoError: INVALID_SETTING: the batch cannot be shared out evenly.
     """
     from accelerate import PartialState
+    from accelerate.state import AcceleratorState
 
     # Left to itself accelerate takes processes without a GPU for strangers to each other.
     cpu = not torch.cuda.is_available()
     micro, passes = _portions(settings, PartialState(cpu=cpu).num_processes)
+    # accelerate keeps the precision of the stage before; each has its own.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(
         cpu=cpu, mixed_precision={'fp32': 'no', 'bf16': 'bf16'}[settings.precision],
         gradient_accumulation_steps=passes, step_scheduler_with_optimizer=False)

@@ -39,6 +39,9 @@ from lego_ros.sim.world import World
 import numpy as np
 
 _TALL = 0.10
+_TURN_HEIGHT = 0.056
+"""Where a thing is gripped that is turned over: the fingers clear the counter before, the thumb
+after it."""
 
 
 class _Take:
@@ -208,7 +211,7 @@ class _TurnOver:
         side, noun = choice.hand, choice.target
         here, height = script.pose(noun), script.scene.things[noun].shape.height
         spot = script.world.at[noun]
-        grip = script.grip(side, 'side', here.pos + vector(0, 0, 0.048))
+        grip = script.grip(side, 'turn', here.pos + vector(0, 0, _TURN_HEIGHT))
         script.touch(side, noun, grip)
         # Upside down the thumb is below: it must not stretch into the counter when it lets go.
         opened = np.concatenate([grip.closed[:2], grip.open[2:]])

@@ -35,6 +35,8 @@ from lego_ros.sim.script import Script
 from lego_ros.sim.vocabulary import NOUNS
 from lego_ros.sim.world import World
 
+_WIDE = 0.042
+
 
 class _Pour:
     """Pours from a bottle, carton or kettle into a vessel."""
@@ -130,7 +132,10 @@ class _Cut:
 
         held = (script.pose(f'{side}_hand').inverse() @ script.pose('knife')).inverse()
         script.go('carry', {side: knife(-0.5, 0.0) @ held}, 0.05)
-        grip = script.grip(other, 'steady', food.pos + mirrored(other, vector(0.012, 0, 0.050)))
+        # Around a narrow thing fingers reach farther, towards the blade: the hand stays nearer.
+        nearer = min(0.0, 1.25 * (shape.radius - _WIDE))
+        grip = script.grip(other, 'steady',
+                           food.pos + mirrored(other, vector(0.012, nearer, 0.050)))
         script.touch(other, noun, grip)
         script.go('carry', {side: knife(0.0, 0.0) @ held}, 0.0)
         script.mark('contact')

@@ -211,6 +211,16 @@ def test_a_damaged_checkpoint_is_named(tmp_path, name):
     assert error.value.code is ErrorCode.SOURCE_UNREADABLE
 
 
+def test_stages_of_one_process_have_their_own_precision(tmp_path):
+    results = []
+    for number, precision in enumerate(('fp32', 'bf16', 'fp32')):
+        model = Fit()
+        train(model, Points(), settings(precision=precision, ema=None), tmp_path / str(number))
+        results.append(weights(model))
+    assert torch.equal(results[0], results[2])
+    assert not torch.equal(results[0], results[1])
+
+
 def test_only_the_last_two_checkpoints_are_kept(tmp_path):
     train(Fit(), Points(), settings(), tmp_path)
     assert [step for step, _ in checkpoints(tmp_path)] == [8, 12]

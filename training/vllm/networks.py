@@ -1,0 +1,103 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Which of the VLLM's weights are trained, and how the result is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import shutil
+
+from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.training.vllm.settings import TuneSettings
+from lego_ros.vllm.llava import LegoLlava
+from safetensors import SafetensorError
+import torch
+from transformers import CLIPImageProcessorPil, PreTrainedTokenizerBase
+
+
+def prepare(model: LegoLlava, settings: TuneSettings) -> None:
+    """
+    Freeze what is not trained, and put adapters in where they are asked for.
+
+    :param model: changed in place.
+    :param settings: see there.
+    """
+    model.requires_grad_(False)
+    model.model.multi_modal_projector.requires_grad_(True)
+    if settings.lora is None:
+        model.model.language_model.requires_grad_(True)
+        model.lm_head.requires_grad_(True)
+    else:
+        from peft import get_peft_model, LoraConfig
+
+        # The adapters begin with random numbers, which the seed alone must decide.
+        torch.manual_seed(settings.seed)
+        model.model.language_model = get_peft_model(model.model.language_model, LoraConfig(
+            r=settings.lora.rank, lora_alpha=settings.lora.alpha,
+            lora_dropout=settings.lora.dropout, target_modules='all-linear'))
+    if settings.gradient_checkpointing:
+        model.model.language_model.gradient_checkpointing_enable({'use_reentrant': False})
+
+
+def merge(model: LegoLlava) -> None:
+    """
+    Add adapters, where there are some, to the weights that they go with.
+
+    :param model: tuned; changed in place.
+    """
+    from peft import PeftModel
+
+    language_model = model.model.language_model
+    if isinstance(language_model, PeftModel):
+        model.model.language_model = language_model.merge_and_unload()
+    model.eval()
+
+
+def save_vllm(model: LegoLlava, tokenizer: PreTrainedTokenizerBase,
+              processor: CLIPImageProcessorPil, folder: Path) -> None:
+    """
+    Write the VLLM so that it is there whole or not at all.
+
+    :param model: without adapters.
+    :param tokenizer: its tokenizer.
+    :param processor: its image processor.
+    :param folder: what is there is replaced.
+    :raises LegoError: RECORDING_FAILED: it cannot be written.
+    """
+    part = folder.with_name(f'.{folder.name}.part')
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        for saved in (model, tokenizer, processor):
+            saved.save_pretrained(part)
+        for path in [*part.rglob('*'), part]:
+            _sync(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(part, folder)
+        _sync(folder.parent)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise LegoError(
+            ErrorCode.RECORDING_FAILED,
+            f"the tuned VLLM cannot be written to '{folder}': {error}. Make room; the same "
+            'command writes it from the last checkpoint') from error
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,72 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What visual instruction tuning minimises: the surprise at the answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lego_ros.vllm.llava import LegoLlava
+import torch
+from torch import nn, Tensor
+from torch.nn import functional
+
+
+class AnswerObjective(nn.Module):
+    """
+    Cross-entropy on the answer's tokens alone.
+
+    :param model: the VLLM. Its vision tower is not run: the batch brings what it saw.
+    """
+
+    def __init__(self, model: LegoLlava) -> None:
+        super().__init__()
+        self.projector = model.model.multi_modal_projector
+        self.language_model = model.model.language_model
+        self.lm_head = model.lm_head
+
+    def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """
+        Compute the loss.
+
+        :param batch: the fields of ``answers.Layout``, and ``vision`` (B, M, vision hidden).
+        :returns: mean over the answers' tokens [nat], and the part of them that is predicted
+            right (``accuracy``).
+        """
+        states = self.states(batch)[batch['answers']]
+        logits = self.lm_head(states).float()
+        targets = batch['targets']
+        right = (logits.detach().argmax(-1) == targets).float().mean()
+        return functional.cross_entropy(logits, targets), {'accuracy': right}
+
+    def states(self, batch: dict[str, Any]) -> Tensor:
+        """
+        Run the language model.
+
+        :param batch: as for ``forward``.
+        :returns: (B, L, hidden), the last layer's states after the final norm.
+        """
+        image_embeds = self.projector(batch['vision'].to(self.projector_dtype))
+        embeds = self.language_model.get_input_embeddings()(batch['token_ids'])
+        embeds = embeds.masked_scatter(
+            batch['image'][..., None], image_embeds.to(embeds.dtype))
+        return self.language_model(
+            inputs_embeds=embeds, attention_mask=batch['mask'].long(), use_cache=False,
+        ).last_hidden_state
+
+    @property
+    def projector_dtype(self) -> torch.dtype:
+        """The dtype of the projector's weights."""
+        return next(self.projector.parameters()).dtype
