@@ -273,26 +273,6 @@ def parse_features(path: Path, index: EnrichmentIndex, words: SampleWords, conte
     return vision, states
 
 
-def vllm_sha256(folder: Path) -> str:
-    """
-    Identify a VLLM by its files, as the index does.
-
-    :param folder: of the VLLM.
-    :returns: SHA-256 over names and contents.
-    :raises LegoError: BUNDLE_NOT_FOUND: there are no files; SOURCE_UNREADABLE.
-    """
-    files = sorted(path for path in folder.glob('*') if path.is_file())
-    if not files:
-        raise LegoError(ErrorCode.BUNDLE_NOT_FOUND, f"there is no VLLM in '{folder}'")
-    digest = hashlib.sha256()
-    for path in files:
-        try:
-            digest.update(f'{path.name} {sha256_of_file(path)}\n'.encode())
-        except OSError as error:
-            raise unusable(path, f'it cannot be read: {error}') from error
-    return digest.hexdigest()
-
-
 def index_sha256(folder: Path) -> str:
     """
     Identify an enrichment: its index names the SHA-256 of every shard.

@@ -215,5 +215,7 @@ def _similarity(model: CLIPModel, processor: CLIPImageProcessorPil, data: Kitche
             [data.pictures.get(index, which) for index in indices]).to(device), processor)
         ).pooler_output for which in ('input', 'target')]
         cosines.append(nn.functional.cosine_similarity(*embeds))
-    lowest, highest = np.percentile(torch.cat(cosines).cpu().numpy(), _BOUNDS)
-    return {'lowest': round(float(lowest), 4), 'highest': round(float(highest), 4)}
+    # In double precision: a cosine of 1 must not come out above it.
+    values = torch.cat(cosines).double().clamp(-1, 1).cpu().numpy()
+    lowest, highest = np.percentile(values, _BOUNDS)
+    return {'lowest': float(lowest), 'highest': float(highest)}

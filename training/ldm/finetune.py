@@ -28,7 +28,6 @@ from lego_ros.ldm.config import scheduler_config
 from lego_ros.ldm.loading import check_components, load_component
 from lego_ros.ldm.pipeline import LegoPipeline
 from lego_ros.training.data.dataset import PairDataset
-from lego_ros.training.enrichment.shards import vllm_sha256
 from lego_ros.training.ldm.data import LdmData, Words
 from lego_ros.training.ldm.features import Enrichment
 from lego_ros.training.ldm.identity import module_sha256, values_sha256
@@ -41,6 +40,7 @@ from lego_ros.training.ldm.texts import encode_texts, TextEncodings
 from lego_ros.training.ldm.validation import Validator
 from lego_ros.training.ldm.variants import Variant, VARIANTS
 from lego_ros.training.run.loop import make_accelerator, train
+from lego_ros.training.vllm.identity import vllm_sha256
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 

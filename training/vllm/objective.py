@@ -19,7 +19,6 @@ from __future__ import annotations
 from typing import Any
 
 from lego_ros.vllm.llava import LegoLlava
-import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
@@ -58,15 +57,11 @@ class AnswerObjective(nn.Module):
         :param batch: as for ``forward``.
         :returns: (B, L, hidden), the last layer's states after the final norm.
         """
-        image_embeds = self.projector(batch['vision'].to(self.projector_dtype))
+        weight = next(self.projector.parameters())
+        image_embeds = self.projector(batch['vision'].to(weight.dtype))
         embeds = self.language_model.get_input_embeddings()(batch['token_ids'])
         embeds = embeds.masked_scatter(
             batch['image'][..., None], image_embeds.to(embeds.dtype))
         return self.language_model(
             inputs_embeds=embeds, attention_mask=batch['mask'].long(), use_cache=False,
         ).last_hidden_state
-
-    @property
-    def projector_dtype(self) -> torch.dtype:
-        """The dtype of the projector's weights."""
-        return next(self.projector.parameters()).dtype

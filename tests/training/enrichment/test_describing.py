@@ -91,15 +91,13 @@ def test_the_vllms_view_is_used(enriched_world, enrich_settings, enricher, vllm)
     assert not torch.allclose(projected, whole, atol=0.05)
 
 
-def test_an_answer_stops_where_no_token_can_reach_the_picture(enriched_world, enricher):
+def test_an_answer_stops_where_no_token_can_reach_the_picture(
+        enriched_world, enrich_settings, vllm, small_clip_tokenizer):
     # N = 3: one word of CLIP's and three states are enough.
-    model, tokenizer, processor = load_vllm(enriched_world.sources.vllm, torch.float32)
-    from lego_ros.training.enrichment.settings import EnrichSettings
-    describer = Describer(enriched_world.sources, EnrichSettings(text_tokens=3,
-                                                                 max_new_tokens=200))
+    describer = Describer(
+        enriched_world.sources, enrich_settings(text_tokens=3, max_new_tokens=200))
     sample, = describer.samples(enriched_world.pairs, [Request(0, False)])
-    short = Enricher(model, tokenizer, processor, enricher._answer_text._clip_tokenizer, 3)
-    wanted = short.enrich(
+    wanted = Enricher(*vllm, small_clip_tokenizer, 3).enrich(
         View.WHOLE.vllm_view(enriched_world.pairs.picture(0)), enriched_world.pairs[0].label,
         EnrichmentSettings(temperature=0.0, max_new_tokens=200))
     assert sample.stop == wanted.stop == 'conditioning_full'

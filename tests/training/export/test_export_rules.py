@@ -76,7 +76,9 @@ def test_unseen_verbs_and_nouns_are_seen_with_others():
 
 def test_unseen_pairs_occur_in_their_split_only():
     unseen = seen = 0
-    for seed in range(1033, 1039):
+    for seed in range(60):
+        if unseen and seen > 3:
+            break
         episode = sample_episode(seed)
         split = split_of(episode)
         numbers = annotated(episode)

@@ -52,8 +52,8 @@ from safetensors.torch import load_file
 import torch
 from transformers import CLIPTextModel
 
-SETTINGS = ClipSettings(epochs=None, steps=40, batch_size=6, lr=3e-3, warmup=0.0, log_every=4,
-                        precision='fp32', validate_every=40, checkpoint_every=10)
+SETTINGS = ClipSettings(epochs=None, steps=24, batch_size=6, lr=3e-3, warmup=0.0, log_every=4,
+                        precision='fp32', validate_every=24, checkpoint_every=10)
 
 
 @pytest.fixture(scope='module')
@@ -125,19 +125,28 @@ def test_a_draw_always_gives_the_same_true_text(splits):
     assert len(set(said)) > 20
 
 
-def test_its_loss_falls_and_is_validated(trained, splits, size, tokenizers):
-    folder, run = trained
+def test_it_learns_which_text_is_whose(splits, size, tokenizers):
     train, _ = splits
     data = PicturesWithTexts(train, 4)
+    # Captions of four scenes and of their mirror images differ.
     batch = ContrastCollate(tokenizers[1])([
-        data.described(index) for index in range(len(train.pairs))])
+        data.captioned(index, np.random.default_rng(index), mirrored=mirrored)
+        for index in range(4) for mirrored in (False, True)])
+    objective = ContrastObjective(build_clip(size, tokenizers[1], 0), image_processor(64))
+    optimizer = torch.optim.Adam(objective.parameters(), lr=2e-3)
+    losses = []
+    while len(losses) < 150 and (not losses or losses[-1] > 0.6 * losses[0]):
+        loss, figures = objective(batch)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert losses[-1] <= 0.6 * losses[0]
+    assert figures['matched'] > 0.25
 
-    def loss(model):
-        with torch.no_grad():
-            return ContrastObjective(model, image_processor(64))(batch)[0].item()
 
-    untrained = build_clip(size, tokenizers[1], SETTINGS.seed).eval()
-    assert loss(load_clip(folder)[0]) < loss(untrained) - 0.15
+def test_it_is_validated_and_logged(trained):
+    _, run = trained
     last = read_metrics(run)[-1]
     assert 0 <= last['validation/captions/text_found'] <= 1
     assert 0 <= last['validation/descriptions/picture_found'] <= 1

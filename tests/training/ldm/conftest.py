@@ -25,12 +25,12 @@ from lego_ros.training.data.manifest import PairRecord, to_line
 from lego_ros.training.enrichment.shards import (
     EnrichedSample,
     EnrichmentIndex,
-    vllm_sha256,
     write_index,
     write_shard,
 )
 from lego_ros.training.ldm.finetune import Sources
 from lego_ros.training.ldm.settings import LdmSettings
+from lego_ros.training.vllm.identity import vllm_sha256
 from lego_ros.vllm.llava import LegoLlava, tiny_llava_config
 from lego_ros.vllm.tokenizers import make_clip_tokenizer
 import numpy as np

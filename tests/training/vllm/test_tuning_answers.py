@@ -127,7 +127,7 @@ def test_states_equal_the_run_time_decode_in_a_padded_batch(make_vllm, dialogues
             states[row, :len(alone)], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_the_loss_is_that_of_transformers_with_labels(make_vllm, dialogues, batch, monkeypatch):
+def test_the_loss_is_that_of_transformers_with_labels(make_vllm, dialogues, batch):
     model = make_vllm()
     ids = batch['token_ids'].masked_fill(batch['image'], model.config.image_token_id)
     labels = torch.full_like(ids, -100)
