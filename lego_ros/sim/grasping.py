@@ -185,8 +185,6 @@ STYLES = {
     'press': Style(vector(-0.25, 0.62, -0.75), vector(0.0, 0.70, 0.65),
                    vector(0.0, 0.105, -0.030), vector(0, 0, -1), vector(0, -0.03, 0.10), 0.24,
                    False),
-    'rim': Style(vector(-0.55, 0.40, -0.70), vector(0.3, 0.5, 0.75), vector(0.0, 0.085, -0.035),
-                 vector(0, 0, -1), vector(0.03, -0.03, 0.12), 0.20),
     'handle': Style(vector(-0.72, 0.62, -0.30), vector(0.0, 0.25, 0.97), vector(0, 0.048, -0.02),
                     vector(0, 0, -1), vector(0.02, -0.03, 0.11), 0.22),
     'bar': Style(vector(-0.05, 0.92, -0.40), vector(0, 0.40, 0.92), vector(0, 0.060, -0.02),

@@ -59,7 +59,7 @@ class Shape:
     :param parts: its geoms.
     :param height: metres.
     :param radius: of the circle it stands in, metres.
-    :param style: how it is gripped: ``side``, ``top``, ``press``, ``rim``, ``ear`` or
+    :param style: how it is gripped: ``side``, ``top``, ``press``, ``ear`` or
         ``handle`` (a rod along y).
     :param grip: (3,) the point between fingers and thumb.
     :param rim: height of the opening above the origin, metres; 0 where there is none.
@@ -137,7 +137,8 @@ def _plate(rng: Rng) -> Shape:
                            (0, 0.010)), color),
              cylinder((0, 0, 0.0105), 0.056, 0.001, WHITE, solid=False))
     dirt = _dirt(((0.03, 0.01, 0.012), (-0.02, 0.025, 0.012), (-0.01, -0.03, 0.012)), 0.018)
-    return Shape(parts + dirt, 0.022, 0.10, 'rim', vector(0.092, 0, 0.016), floor=0.012)
+    # No hand takes it; the style stands in for none.
+    return Shape(parts + dirt, 0.022, 0.10, 'top', vector(0.092, 0, 0.016), floor=0.012)
 
 
 def _utensil(handle: Color) -> tuple[Part, ...]:

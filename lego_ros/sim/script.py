@@ -155,8 +155,6 @@ class Script(Writer):
         :returns: key of STYLES, (3,) point in the world, turn.
         """
         shape, pose = self.scene.things[noun].shape, self.pose(noun)
-        if shape.style == 'rim':
-            return 'rim', pose.pos + mirrored(side, shape.grip), 0.0
         if shape.style == 'ear':
             point = pose.pos + mirrored(side, shape.grip)
             return 'handle', point, 0.0

@@ -43,7 +43,7 @@ class Noun:
     One portable thing.
 
     :param name: as in a label.
-    :param uses: what it can be part of: ``take`` everything, ``pour`` from it, ``fill`` it,
+    :param uses: what it can be part of: ``take`` it, ``pour`` from it, ``fill`` it,
         ``cut`` it, ``cut_with``, ``stir_in``, ``stir_with``, ``wash``, ``push``, ``turn_over``,
         ``shake``, ``wipe_with``, ``hold`` food on or in it, ``cover`` it with the lid.
     :param homes: places where it may be at first: ``near`` and ``far`` row of the counter,
@@ -82,7 +82,8 @@ NOUNS = MappingProxyType({noun.name: noun for noun in (
     _noun('mug', 'take fill wash push turn_over', 'near far cupboard'),
     _noun('glass', 'take fill wash push turn_over', 'near far cupboard'),
     _noun('bowl', 'take fill stir_in wash push hold', 'near far cupboard'),
-    _noun('plate', 'take wash push hold', 'near far'),
+    # No grip holds it: the fingers do not fit under its edge.
+    _noun('plate', 'push hold', 'near far'),
     _noun('knife', 'take cut_with wash', 'near drawer'),
     _noun('fork', 'take wash', 'near drawer'),
     _noun('spoon', 'take stir_with wash', 'near drawer'),

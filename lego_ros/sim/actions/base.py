@@ -21,7 +21,7 @@ from typing import Protocol
 
 from lego_ros.sim.geometry import Pose, Vector
 from lego_ros.sim.script import Script
-from lego_ros.sim.vocabulary import HANDS
+from lego_ros.sim.vocabulary import HANDS, NOUNS
 from lego_ros.sim.world import World
 
 
@@ -122,7 +122,7 @@ def takeable(world: World, noun: str) -> bool:
     :param noun: the thing.
     :returns: True where it can.
     """
-    if world.holder(noun) or noun in world.cut:
+    if 'take' not in NOUNS[noun].uses or world.holder(noun) or noun in world.cut:
         return False
     place = world.at[noun]
     if place in world.at:

@@ -91,7 +91,7 @@ class _Put:
         if spot.row == 'sink':
             return 'wash' in NOUNS[noun].uses and noun not in FOOD and not world.inside(noun)
         return spot.row in NOUNS[noun].homes or (
-            spot.row == 'far' and shape.style in ('side', 'top', 'rim'))
+            spot.row == 'far' and shape.style in ('side', 'top'))
 
     def _goes_into(self, world: World, noun: str, other: str) -> bool:
         uses = NOUNS[other].uses
