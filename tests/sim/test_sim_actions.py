@@ -149,9 +149,7 @@ def test_stir_goes_round_inside_of_the_vessel(episode_of):
 
 def test_wash_happens_under_running_water_and_takes_the_dirt_away(episode_of):
     cleaned = 0
-    for seed in range(1, 20):
-        if cleaned and seed > 4:
-            break
+    for seed in (1, 2, 3, 27, 28):
         episode = episode_of(seed, 'wash')
         action = _first(episode, 'wash')
         truth = episode.truth(action.pnr)
