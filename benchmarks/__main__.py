@@ -40,6 +40,7 @@ DESCRIPTIONS = {
     'answer': 'one whole answer with the tiny bundle',
     'frames': 'frames out of a long-GOP video, against seeking to each with OpenCV',
     'sim': 'frames of the kitchen drawn by one process in software',
+    'pairs': 'kitchen pairs and whole videos by one process',
     'train_ldm': "training throughput of the LDM against diffusers' own loop",
 }
 
