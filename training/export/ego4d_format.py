@@ -13,8 +13,10 @@
 # limitations under the License.
 
 """
-An export as Ego4D v2: ``v2/annotations/fho_main.json``, ``v2/clips/<clip_uid>.mp4`` and
-``ego4d.json``, whose ``split_fho`` says which video is where.
+An export as Ego4D v2.
+
+It has ``v2/annotations/fho_main.json``, ``v2/clips/<clip_uid>.mp4``, and ``ego4d.json``, whose
+``split_fho`` says which video is where.
 """
 
 from __future__ import annotations

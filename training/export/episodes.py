@@ -64,7 +64,7 @@ class Scene:
 
     @property
     def episode(self) -> Episode:
-        """The episode."""
+        """Give the episode."""
         return self.observer.episode
 
     def pictures(self) -> Iterator[np.ndarray]:

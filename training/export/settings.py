@@ -72,7 +72,7 @@ class ExportSettings:
 
     @property
     def seeds(self) -> range:
-        """The episodes' seeds, in the order in which they stand in the files."""
+        """Give the episodes' seeds, in the order in which they stand in the files."""
         return range(self.seed, self.seed + self.episodes)
 
     def plan(self) -> dict[str, object]:
