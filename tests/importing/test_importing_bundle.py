@@ -166,7 +166,7 @@ def test_weights_that_cannot_be_written_leave_nothing(
 def test_settings_are_refused_before_anything_is_written(
         tmp_path, request_lego, spec, monkeypatch, changes, code, told):
     monkeypatch.setattr(
-        'lego_ros.bundle.importing.importer.write_network', lambda *_: pytest.fail('written'))
+        'lego_ros.bundle.writing.write_network', lambda *_: pytest.fail('written'))
     with pytest.raises(LegoError) as caught:
         import_bundle(tmp_path / 'out' / 'bundle', request_lego(**changes), spec.size)
     assert caught.value.code is code

@@ -222,8 +222,13 @@ def test_ctrl_c_and_taken_up_gives_the_same_files(llm, manifest, tmp_path, call,
     monkeypatch.setenv('LEGO_LLM_API_KEY', KEY)
     run = Interrupted(llm, manifest(24), tmp_path, answers.good)
     run.on_stop = lambda: os.kill(os.getpid(), signal.SIGINT)
-    with pytest.raises(CommandError, match='broken off') as caught:
-        call(*run.words)
+    # pytest-xdist makes its workers deaf to Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(CommandError, match='broken off') as caught:
+            call(*run.words)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert caught.value.status == 130
     run.check_and_release()
     assert call(*run.words) == 0

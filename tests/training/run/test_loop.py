@@ -303,7 +303,7 @@ def test_the_rate_rises_and_falls():
     assert max(rates) == rates[9] == 1.0
     assert rates[55] == pytest.approx(0.5)
     assert 0 < rates[99] < 0.001
-    assert all(a > b for a, b in pairwise(rates[9:]))
+    assert all(a > b for a, b in pairwise(rates[10:]))
 
 
 def test_steps_follow_from_epochs():
