@@ -38,9 +38,10 @@ from lego_ros.training.export.parts import TRUTH
 from lego_ros.training.export.settings import ExportSettings
 from lego_ros.training.foundations.stages import train_foundations
 from lego_ros.training.ldm.finetune import finetune, Sources
+from lego_ros.training.ldm.variants import VARIANTS
 from lego_ros.training.recipe import KitchenSettings, Recipe
 from lego_ros.training.run.loop import Interrupted
-from lego_ros.training.vllm.tune import tune, TuneSources
+from lego_ros.training.vllm.tune import RESULT, tune, TuneSources
 from tqdm import tqdm
 
 STAGES = ('data', 'foundations', 'tune', 'enrichment', 'ldm', 'bundle')
@@ -99,7 +100,10 @@ class _Chain:
         self._pipeline = inputs.ldm
         self._ldm = inputs.ldm or foundations
         self._text = inputs.ldm or foundations / 'clip'
-        self._tuned = folder / 'vllm' / 'model'
+        self._variant = VARIANTS[recipe.ldm.variant]
+        self._vllm = folder / 'vllm' / RESULT if self._variant.tuned else self._start
+        # Beside each other, so that all variants can share a folder.
+        self._enriched = folder / f"enrichment{'' if self._variant.tuned else '-untuned'}"
 
     def data(self) -> Path:
         kitchen = self._recipe.kitchen
@@ -128,8 +132,10 @@ class _Chain:
         return self._ldm
 
     def tune(self) -> Path:
-        return tune(self._recipe.tune, TuneSources(self._data, self._start, SPLIT, HELD_OUT),
-                    self._folder / 'vllm', stop=self._stop.is_set)
+        if self._variant.tuned:
+            tune(self._recipe.tune, TuneSources(self._data, self._start, SPLIT, HELD_OUT),
+                 self._folder / 'vllm', stop=self._stop.is_set)
+        return self._vllm
 
     def enrichment(self) -> Path:
         for split in (SPLIT, HELD_OUT):
@@ -138,12 +144,9 @@ class _Chain:
                 # Only training is shown mirror images.
                 settings = settings.model_copy(update={'flipped': False})
             enrich(settings, EnrichSources(
-                dataset=self._data, split=split, vllm=self._tuned, text=self._text),
-                self._enrichment(split), stop=self._stop.is_set)
-        return self._folder / 'enrichment'
-
-    def _enrichment(self, split: str) -> Path:
-        return self._folder / 'enrichment' / split
+                dataset=self._data, split=split, vllm=self._vllm, text=self._text),
+                self._enriched / split, stop=self._stop.is_set)
+        return self._enriched
 
     def ldm(self) -> Path:
         variant = self._recipe.ldm.variant
@@ -151,20 +154,21 @@ class _Chain:
         settings = self._recipe.ldm.model_copy(update={'start': self._pipeline})
         return finetune(settings, Sources(
             dataset=self._data, vae=self._ldm, text=self._text, cache=self._folder / 'cache',
-            vllm=self._tuned, enrichment=self._enrichment(SPLIT),
-            held_out_enrichment=self._enrichment(HELD_OUT), split=SPLIT, held_out=HELD_OUT),
+            vllm=self._vllm, enrichment=self._enriched / SPLIT,
+            held_out_enrichment=self._enriched / HELD_OUT, split=SPLIT, held_out=HELD_OUT),
             self._folder / 'ldm' / variant, stop=self._stop.is_set)
 
     def bundle(self) -> Path:
         return assemble(self._recipe, Parts(
-            vllm=self._tuned, vae=self._ldm, text=self._text,
+            vllm=self._vllm, vae=self._ldm, text=self._text,
             ldm=self._folder / 'ldm' / self._recipe.ldm.variant / 'result',
             runs=self._runs()), self._folder / 'bundle')
 
     def _runs(self) -> dict[str, Path]:
         """Name the folders with the figures of all trainings."""
-        runs = {'VLLM': self._folder / 'vllm',
-                'LDM': self._folder / 'ldm' / self._recipe.ldm.variant}
+        runs = {'LDM': self._folder / 'ldm' / self._recipe.ldm.variant}
+        if self._variant.tuned:
+            runs = {'VLLM': self._folder / 'vllm', **runs}
         if self._recipe.foundations is not None:
             first = self._folder / 'foundations' / 'runs'
             runs = {'CLIP': first / 'clip', 'VAE': first / 'vae',

@@ -24,8 +24,9 @@ from lego_ros.training.data.files import unusable
 from lego_ros.training.enrichment.settings import EnrichSettings
 from lego_ros.training.foundations.stages import FoundationSettings
 from lego_ros.training.ldm.settings import LdmSettings
+from lego_ros.training.ldm.variants import VARIANTS
 from lego_ros.training.vllm.settings import TuneSettings
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator, ValidationError
 import yaml
 
 FOLDER = Path(__file__).parent / 'recipes'
@@ -73,6 +74,19 @@ class Recipe(_Section):
     ldm: LdmSettings = LdmSettings()
     bundle: BundleSettings
 
+    @model_validator(mode='after')
+    def _fits_together(self) -> Recipe:
+        """Find out at once what would end a later stage, hours from now."""
+        if self.ldm.start is not None:
+            raise ValueError('ldm.start: --ldm names the pipeline to begin with; leave it out')
+        if len({self.tune.view, self.enrichment.view, self.ldm.view}) > 1:
+            raise ValueError('tune.view, enrichment.view and ldm.view must be the same')
+        enriched = VARIANTS[self.ldm.variant].enriched
+        if enriched and self.ldm.flip and not self.enrichment.flipped:
+            raise ValueError('ldm.flip needs mirrored frames to be described: set '
+                             'enrichment.flipped to true, or ldm.flip to false')
+        return self
+
 
 def read_recipe(name: str) -> Recipe:
     """
@@ -95,6 +109,8 @@ def read_recipe(name: str) -> Recipe:
         return Recipe.model_validate(content)
     except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise unusable(path, f'it cannot be read as YAML: {error}') from error
+    except LegoError as error:
+        raise LegoError(error.code, f"recipe '{path}': {error.message}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = '.'.join(str(part) for part in first['loc']) or 'the whole'

@@ -109,6 +109,8 @@ def write_network(
         network.config.save_pretrained(folder)
     else:
         stem = 'diffusion_pytorch_model'
+        # Where it was loaded from is nobody's business.
+        network.register_to_config(_name_or_path='')
         network.save_config(folder)
     state = network.state_dict()
     shards = list(_shards(state, dtype.itemsize, shard_bytes))

@@ -48,7 +48,7 @@ class Pair:
     :param verb: lemma.
     :param noun: None where the dataset names none.
     :param hand: ``left``, ``right``, ``both``: the hands in the target picture; None = none.
-    :param description: the enriched one.
+    :param description: the enriched one; empty where the dataset was opened without any.
     :param input_path: the picture before the action.
     :param target_path: the picture in which the action can be seen.
     :param input_sha256: of the file.
@@ -82,22 +82,26 @@ class PairDataset:
     """
     The pairs of a split that pass the filter, in the manifest's order.
 
-    Pairs whose description was rejected by curation are left out.
-
     :param folder: with ``pairs.jsonl`` and ``descriptions.jsonl``, as ``lego-ros sim generate``
         or ``lego-ros data prepare`` and ``lego-ros curate`` make them. A description in the
         manifest itself serves where the other file has none.
     :param split: of the manifest.
+    :param described: whether only pairs with a description are wanted, which curation need not
+        have given to all and did not reject. Without, descriptions are not looked at: what comes
+        after the VLLM's tuning takes all pairs, however many were curated.
     :param check_hashes: whether to read each picture and compare it with the manifest.
     :raises LegoError: SOURCE_UNREADABLE: a file is missing, damaged or another one than the
-        manifest names, or a pair has no description; INVALID_SETTING: no pairs, no such split, or
-        nothing to tell apart.
+        manifest names; INVALID_SETTING: no pairs, no such split, no descriptions, or nothing to
+        tell apart.
     """
 
-    def __init__(self, folder: Path, split: str, *, check_hashes: bool = False) -> None:
+    def __init__(self, folder: Path, split: str, *, described: bool = True,
+                 check_hashes: bool = False) -> None:
         self.folder, self.split = folder, split
         records = _kept(folder / MANIFEST)
-        self._pairs = _pairs(folder, _of_split(folder / MANIFEST, records, split))
+        chosen = _of_split(folder / MANIFEST, records, split)
+        self._pairs = (_described(folder, chosen) if described else
+                       [_pair(folder, record, '') for record in chosen])
         for pair in self._pairs:
             _check_pictures(pair, check_hashes)
 
@@ -188,31 +192,34 @@ def _of_split(path: Path, records: list[PairRecord], split: str) -> list[PairRec
     return chosen
 
 
-def _pairs(folder: Path, records: list[PairRecord]) -> list[Pair]:
+def _described(folder: Path, records: list[PairRecord]) -> list[Pair]:
     """Join records and descriptions."""
     files = ResultFiles(folder / DESCRIPTIONS)
-    described = ({record.pair_id: record.description
-                  for record in read_descriptions(files.descriptions)}
-                 if files.descriptions.is_file() else {})
+    texts = ({record.pair_id: record.description
+              for record in read_descriptions(files.descriptions)}
+             if files.descriptions.is_file() else {})
     rejected = _rejected(files.rejects)
     pairs = []
     for record in records:
-        if record.pair_id in rejected:
-            continue
-        description = described.get(record.pair_id) or record.description
-        if description is None:
-            where = f"'{files.descriptions}'"
-            raise unusable(
-                folder, f'{record.pair_id} has no description in {where}. Run lego-ros curate '
-                f'with --split {record.split} and --out {where}')
-        pairs.append(Pair(
-            record.pair_id, record.action_id, record.video_id, record.label, record.verb,
-            record.noun, record.hand, description, folder / record.input.path,
-            folder / record.target.path, record.input.sha256, record.target.sha256))
+        text = texts.get(record.pair_id) or record.description
+        if text is not None and record.pair_id not in rejected:
+            pairs.append(_pair(folder, record, text))
     if not pairs:
-        raise LegoError(ErrorCode.INVALID_SETTING, f"'{files.rejects}': curation rejected the "
-                        f'descriptions of all {len(records)} pairs of the split')
+        refused = sum(record.pair_id in rejected for record in records)
+        where = f"'{files.descriptions}'"
+        raise LegoError(
+            ErrorCode.INVALID_SETTING,
+            f'none of the {len(records)} pairs of the split has a description in {where}; '
+            f'curation rejected those of {refused}. Run lego-ros curate with --split '
+            f'{records[0].split} and --out {where}')
     return pairs
+
+
+def _pair(folder: Path, record: PairRecord, description: str) -> Pair:
+    return Pair(
+        record.pair_id, record.action_id, record.video_id, record.label, record.verb,
+        record.noun, record.hand, description, folder / record.input.path,
+        folder / record.target.path, record.input.sha256, record.target.sha256)
 
 
 def _rejected(path: Path) -> set[str]:

@@ -74,7 +74,7 @@ class ShardWorker:
 
     def __init__(self, task: ShardTask) -> None:
         torch.set_num_threads(task.settings.threads)
-        self._pairs = PairDataset(task.sources.dataset, task.sources.split)
+        self._pairs = PairDataset(task.sources.dataset, task.sources.split, described=False)
         self._describer = Describer(task.sources, task.settings)
 
     def make(self, task: ShardTask) -> ShardRecord:
@@ -119,7 +119,7 @@ def enrich(settings: EnrichSettings, sources: EnrichSources, folder: Path, *,
     :raises LegoError: INVALID_SETTING: the folder holds the enrichment of something else; and
         what the workers raise.
     """
-    pairs = PairDataset(sources.dataset, sources.split)
+    pairs = PairDataset(sources.dataset, sources.split, described=False)
     model = vllm_sha256(sources.vllm)
     # True descriptions and target pictures are not looked at, and may change.
     asked = [[pair.pair_id, pair.label, pair.input_sha256] for pair in pairs]

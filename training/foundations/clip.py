@@ -113,6 +113,9 @@ def train_clip(settings: ClipSettings, size: FoundationSize, data: KitchenSplit,
           identity={'stage': 'clip', 'data': data.sha256, 'tokenizer': fingerprint(tokenizer),
                     'model': json.loads(model.config.to_json_string())},
           collate=collate, validate=validate, stop=stop)
+    # What the last call left in it would be saved too, and make another file of the same rules.
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
     with replacing(folder) as part:
         for saved in (model, tokenizer, processor):
             saved.save_pretrained(part)

@@ -139,7 +139,7 @@ class _Stage:
         """Give the samples of a split; what is cached of them is computed if need be."""
         settings, share = self._settings, (
             self._accelerator.process_index, self._accelerator.num_processes)
-        pairs = PairDataset(self._sources.dataset, split)
+        pairs = PairDataset(self._sources.dataset, split, described=False)
         opened = self._enrichment(enrichment)
         words = Words(pairs, opened, self._variant, flip)
         # The caches' folders are claimed by one process, before the others look at them.
@@ -195,7 +195,7 @@ class _Stage:
     def _identify(self, projector: nn.Module | None) -> dict[str, Any]:
         """Name all that the run's outcome depends on."""
         settings, sources, objective = self._settings, self._sources, self.objective
-        pairs = PairDataset(sources.dataset, sources.split)
+        pairs = PairDataset(sources.dataset, sources.split, described=False)
         enrichment = self._enrichment(sources.enrichment)
         # Where things lie, and what is shown of the run, do not count; the loop has its own eye
         # on its settings.

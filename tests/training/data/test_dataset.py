@@ -135,7 +135,8 @@ def test_rejected_descriptions_are_left_out(write):
     (folder / 'descriptions.rejects.jsonl').write_text(reject)
     assert [pair.action_id for pair in PairDataset(folder, 'train')] == ['b']
     (folder / 'descriptions.rejects.jsonl').write_text(reject + reject.replace('/a', '/b'))
-    refused(ErrorCode.INVALID_SETTING, 'rejected the descriptions of all 2', folder, 'train')
+    refused(ErrorCode.INVALID_SETTING, 'none of the 2 pairs .* rejected those of 2', folder,
+            'train')
     (folder / 'descriptions.rejects.jsonl').write_text('no JSON\n')
     refused(ErrorCode.SOURCE_UNREADABLE, 'no list of rejected', folder, 'train')
 
@@ -163,11 +164,26 @@ def test_a_split_that_is_not_there(write):
     refused(ErrorCode.INVALID_SETTING, "'test'; there are: train, validation", write(), 'test')
 
 
-def test_a_missing_description_is_named(write):
+def test_pairs_that_were_not_curated_are_left_out(write):
     folder = write()
     describe(folder, {'a': 'Description of a.'})
-    refused(ErrorCode.SOURCE_UNREADABLE, r'100/b has no description.*--split train', folder,
-            'train')
+    assert [pair.action_id for pair in PairDataset(folder, 'train')] == ['a']
+    refused(ErrorCode.INVALID_SETTING,
+            r'none of the 1 pairs .* rejected those of 0.*--split validation', folder,
+            'validation')
+
+
+def test_without_descriptions_it_has_all_pairs(write):
+    folder = write()
+    pairs = PairDataset(folder, 'train', described=False)
+    assert [(pair.action_id, pair.description) for pair in pairs] == [('a', ''), ('b', '')]
+    (folder / 'descriptions.jsonl').unlink()
+    (folder / 'descriptions.rejects.jsonl').write_text('no JSON\n')
+    again = PairDataset(folder, 'train', described=False)
+    # What is trained without descriptions goes on when more were curated.
+    assert list(again) == list(pairs)
+    assert again.sha256 == pairs.sha256
+    refused(ErrorCode.SOURCE_UNREADABLE, 'no list of rejected', folder, 'train')
 
 
 def test_a_missing_picture_is_named(write):
