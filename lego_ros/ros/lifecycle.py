@@ -45,6 +45,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         Node.__init__(self, name, **kwargs)
         LifecycleNodeMixin.__init__(self, callback_group=self.transitions)
         self._change_state = self._service_change_state.callback
+        # rclpy runs coroutines as callbacks too; its annotation does not say so.
         self._service_change_state.callback = self._change_aside  # type: ignore[assignment]
         self._changes = ThreadPoolExecutor(max_workers=1, thread_name_prefix='transition')
         self._change: Future | None = None

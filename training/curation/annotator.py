@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from lego_ros.training.data.files import unusable
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from lego_ros.training.data.records import parse_line, read_lines
+from pydantic import BaseModel, ConfigDict, Field
 
 _MAX_LINE = 1 << 22
 
@@ -44,23 +45,14 @@ def read_truth(path: Path) -> dict[str, str]:
     :raises LegoError: SOURCE_UNREADABLE, naming file and line.
     """
     descriptions: dict[str, str] = {}
-    number = 0
     try:
-        with open(path, 'rb') as file:
-            while line := file.readline(_MAX_LINE + 1):
-                number += 1
-                if len(line) > _MAX_LINE:
-                    raise unusable(path, f'line {number} is longer than {_MAX_LINE} bytes')
-                truth = _Truth.model_validate_json(line)
-                if truth.action_id in descriptions:
-                    raise unusable(path, f'line {number}: {truth.action_id} is there twice')
-                descriptions[truth.action_id] = truth.description
+        for number, line in read_lines(path, _MAX_LINE):
+            truth = parse_line(path, number, line, _Truth)
+            if truth.action_id in descriptions:
+                raise unusable(path, f'line {number}: {truth.action_id} is there twice')
+            descriptions[truth.action_id] = truth.description
     except OSError as error:
         raise unusable(path, f"the annotator's truth cannot be read: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = '.'.join(str(part) for part in first['loc'])
-        raise unusable(path, f'line {number}: {where}: {first["msg"]}') from error
     if not descriptions:
         raise unusable(path, 'it is empty')
     return descriptions

@@ -22,6 +22,7 @@ from typing import Annotated
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.curation.queries import NamedBox, Query
 from lego_ros.training.data.files import unusable
+from lego_ros.training.data.records import first_fault
 from pydantic import BaseModel, ConfigDict, Field, field_validator, ValidationError
 import yaml
 
@@ -118,6 +119,4 @@ def _parse(source: str, content: bytes) -> tuple[Example, ...]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise unusable(source, f'it is no YAML: {error}') from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = '.'.join(str(part) for part in first['loc'])
-        raise unusable(source, f'{where}: {first["msg"]}') from error
+        raise unusable(source, first_fault(error)) from error

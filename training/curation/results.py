@@ -25,9 +25,12 @@ from typing import Any, Literal
 from lego_ros.training.curation.checks import Fault
 from lego_ros.training.curation.journal import Answer
 from lego_ros.training.data.files import sha256_of_file, unusable, write_whole
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from lego_ros.training.data.records import parse_line, read_lines
+from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA: Literal['lego_ros/description/1'] = 'lego_ros/description/1'
+MAX_LINE = 1 << 20
+"""Longest line in bytes."""
 Source = Literal['llm', 'kitchen_annotator']
 
 
@@ -140,13 +143,7 @@ def read_descriptions(path: Path) -> Iterator[DescriptionRecord]:
     :raises LegoError: SOURCE_UNREADABLE, naming file and line.
     """
     try:
-        with open(path, 'rb') as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield DescriptionRecord.model_validate_json(line)
-                except ValidationError as error:
-                    first = error.errors(include_url=False)[0]
-                    where = '.'.join(str(part) for part in first['loc'])
-                    raise unusable(path, f'line {number}: {where}: {first["msg"]}') from error
+        for number, line in read_lines(path, MAX_LINE):
+            yield parse_line(path, number, line, DescriptionRecord)
     except OSError as error:
         raise unusable(path, f'the descriptions cannot be read: {error}') from error

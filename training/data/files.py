@@ -12,15 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Files that are there whole or not at all, and their hashes."""
+"""Files and folders that are there whole or not at all, and their hashes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import hashlib
 import os
 from pathlib import Path
+import shutil
 
 from lego_ros.errors import ErrorCode, LegoError
+from safetensors import SafetensorError
 
 _BLOCK = 1 << 20
 
@@ -50,13 +54,48 @@ def commit(part: Path, path: Path, durable: bool = True) -> None:
     :raises OSError: it cannot be renamed.
     """
     if durable:
-        _sync(part)
+        sync(part)
     os.replace(part, path)
     if durable:
-        _sync(path.parent)
+        sync(path.parent)
 
 
-def _sync(path: Path) -> None:
+@contextmanager
+def replacing(folder: Path, what: str) -> Iterator[Path]:
+    """
+    Write a result folder's new content; it is there whole or not at all.
+
+    :param folder: takes it when the block ends without an error; what is there is replaced.
+    :param what: is written, for the message.
+    :returns: a context with an empty folder to write to.
+    :raises LegoError: RECORDING_FAILED: it cannot be written.
+    """
+    part = folder.with_name(f'.{folder.name}.part')
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        for path in [*part.rglob('*'), part]:
+            sync(path)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(part, folder)
+        sync(folder.parent)
+    # A full disk is a RuntimeError to torch, and safetensors has an error of its own.
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise LegoError(
+            ErrorCode.RECORDING_FAILED,
+            f"{what} cannot be written to '{folder}': {error}. Make room; the same command goes "
+            'on from the last checkpoint') from error
+
+
+def sync(path: Path) -> None:
+    """
+    Bring a file, or a folder's list of files, to the disk.
+
+    :param path: of either.
+    :raises OSError: the disk refuses.
+    """
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)

@@ -27,6 +27,7 @@ from typing import Annotated, Literal
 
 from lego_ros.training.data.actions import Box, MAX_TEXT, Picture, Role
 from lego_ros.training.data.files import unusable
+from lego_ros.training.data.records import first_fault, read_lines
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator, ValidationError
 
 SCHEMA: Literal['lego_ros/pair/1'] = 'lego_ros/pair/1'
@@ -193,31 +194,24 @@ def read_manifest(path: Path) -> Iterator[PairRecord]:
     """
     seen: set[str] = set()
     try:
-        with open(path, 'rb') as file:
-            number = 0
-            while line := file.readline(MAX_LINE + 1):
-                number += 1
-                record = _parse(path, number, line)
-                if record.pair_id in seen:
-                    raise unusable(path, f'line {number}: {record.pair_id} is there twice')
-                seen.add(record.pair_id)
-                yield record
+        for number, line in read_lines(path, MAX_LINE):
+            record = _parse(path, number, line)
+            if record.pair_id in seen:
+                raise unusable(path, f'line {number}: {record.pair_id} is there twice')
+            seen.add(record.pair_id)
+            yield record
     except OSError as error:
         raise unusable(path, f'the manifest cannot be read: {error}') from error
 
 
 def _parse(path: Path, number: int, line: bytes) -> PairRecord:
-    if len(line) > MAX_LINE:
-        raise unusable(path, f'line {number} is longer than {MAX_LINE} bytes')
     if not line.endswith(b'\n'):
         raise unusable(path, f'line {number} is cut off: it does not end with a new line')
     try:
         return PairRecord.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = '.'.join(str(part) for part in first['loc'])
-        if where == 'schema_version':
+        if error.errors()[0]['loc'] == ('schema_version',):
             raise unusable(
                 path, f'line {number}: another version of the manifest; expected {SCHEMA}. '
                 'Prepare the data anew') from error
-        raise unusable(path, f'line {number}: {where}: {first["msg"]}') from error
+        raise unusable(path, f'line {number}: {first_fault(error)}') from error

@@ -33,6 +33,7 @@ from typing import Any
 from lego_ros.training.data.actions import Box, MAX_TEXT, normalised, Picture, Role
 from lego_ros.training.data.files import unusable
 from lego_ros.training.data.problems import ProblemLog, Reason
+from lego_ros.training.data.records import first_fault
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 WIDTH, HEIGHT = 1920, 1080
@@ -172,9 +173,7 @@ def read_visor(path: Path, log: ProblemLog) -> Iterator[VisorFrame]:
             frame = _Frame.model_validate(raw)
             number = frame_number_of(frame.image.name)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = '.'.join(str(part) for part in first['loc'])
-            log.add(Reason.MALFORMED, path, row, f'{where}: {first["msg"]}')
+            log.add(Reason.MALFORMED, path, row, first_fault(error))
             continue
         except ValueError as error:
             log.add(Reason.MALFORMED, path, row, str(error))

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.loading import load_component
 from lego_ros.training.data.dataset import PairDataset
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.enrichment.settings import EnrichSettings, EnrichSources
 from lego_ros.training.enrichment.shards import EnrichedSample
-from lego_ros.training.ldm.flip import swap_sides
 from lego_ros.training.vllm.decoding import answer
 from lego_ros.training.vllm.features import vision_features
 from lego_ros.vllm.answer_text import AnswerText

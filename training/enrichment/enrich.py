@@ -41,7 +41,7 @@ from lego_ros.training.enrichment.shards import (
     write_index,
     write_shard,
 )
-from lego_ros.training.ldm.identity import values_sha256
+from lego_ros.training.run.identity import values_sha256
 from lego_ros.training.run.loop import Interrupted
 from lego_ros.training.vllm.identity import vllm_sha256
 from pydantic import BaseModel, ConfigDict

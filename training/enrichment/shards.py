@@ -33,6 +33,7 @@ from typing import Annotated, Literal
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.data.files import commit, sha256_of_file, unusable, write_whole
+from lego_ros.training.data.records import first_fault
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
@@ -191,9 +192,7 @@ def read_index(folder: Path) -> EnrichmentIndex:
     except OSError as error:
         raise unusable(path, f'it cannot be read: {error}') from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = '.'.join(str(part) for part in first['loc'])
-        raise unusable(path, f'{where}: {first["msg"]}. Make the enrichment anew') from error
+        raise unusable(path, f'{first_fault(error)}. Make the enrichment anew') from error
     if sum(shard.samples for shard in index.shards) != index.samples:
         raise unusable(path, f'its shards do not hold {index.samples} samples together')
     return index
@@ -294,9 +293,7 @@ def _words(path: Path, tar: tarfile.TarFile, head: tarfile.TarInfo) -> SampleWor
     try:
         return SampleWords.model_validate_json(file.read())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = '.'.join(str(part) for part in first['loc'])
-        raise unusable(path, f'{head.name}: {where}: {first["msg"]}') from error
+        raise unusable(path, f'{head.name}: {first_fault(error)}') from error
 
 
 def _features(sample: EnrichedSample) -> bytes:

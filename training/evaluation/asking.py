@@ -32,7 +32,7 @@ from lego_ros.training.enrichment.shards import (
     write_shard,
 )
 from lego_ros.training.ldm.features import Enrichment
-from lego_ros.training.ldm.identity import values_sha256
+from lego_ros.training.run.identity import values_sha256
 from lego_ros.training.run.loop import Interrupted
 from lego_ros.training.vllm.identity import vllm_sha256
 from tqdm import tqdm

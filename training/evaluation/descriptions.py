@@ -20,11 +20,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lego_ros.training.data.files import unusable
+from lego_ros.training.data.records import parse_line, read_lines
 from lego_ros.training.evaluation.relations import holds
 from lego_ros.training.evaluation.sentences import read_sentence, Said
 from lego_ros.training.export.parts import TRUTH
 from lego_ros.training.export.truth import TruthRecord
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 _MAX_LINE = 1 << 22
 
@@ -83,23 +84,14 @@ def read_truth_records(folder: Path, action_ids: Iterable[str]) -> dict[str, Tru
     """
     path, wanted = folder / TRUTH, set(action_ids)
     found: dict[str, TruthRecord] = {}
-    number = 0
     try:
-        with open(path, 'rb') as file:
-            while line := file.readline(_MAX_LINE + 1):
-                number += 1
-                if len(line) > _MAX_LINE:
-                    raise unusable(path, f'line {number} is longer than {_MAX_LINE} bytes')
-                truth = TruthRecord.model_validate_json(line)
-                if truth.action_id in wanted:
-                    found[truth.action_id] = truth
+        for number, line in read_lines(path, _MAX_LINE):
+            truth = parse_line(path, number, line, TruthRecord)
+            if truth.action_id in wanted:
+                found[truth.action_id] = truth
     except OSError as error:
         raise unusable(path, f'it cannot be read: {error}. Only data of lego-ros sim generate '
                        '--format pairs can be evaluated') from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = '.'.join(str(part) for part in first['loc'])
-        raise unusable(path, f'line {number}: {where}: {first["msg"]}') from error
     if missing := sorted(wanted - set(found)):
         raise unusable(path, f'{missing[0]} is not in it; generate the data anew')
     return found

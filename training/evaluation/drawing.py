@@ -33,10 +33,10 @@ from lego_ros.training.data.dataset import PairDataset, read_picture
 from lego_ros.training.data.files import write_whole
 from lego_ros.training.evaluation.inputs import Network, RunFolder
 from lego_ros.training.ldm.features import Enrichment
-from lego_ros.training.ldm.identity import module_sha256, values_sha256
 from lego_ros.training.ldm.pictures import ldm_picture
 from lego_ros.training.ldm.projector import load_projector
 from lego_ros.training.run.draws import mix
+from lego_ros.training.run.identity import module_sha256, values_sha256
 from lego_ros.training.run.loop import Interrupted
 import numpy as np
 from PIL import Image

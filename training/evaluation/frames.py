@@ -114,6 +114,7 @@ class FrameMeasures:
     def _embed(self, pictures: list[np.ndarray]) -> tuple[Tensor, list[Tensor]]:
         pixels = normalised(stacked([tower_view(each, self._side) for each in pictures]
                                     ).to(self._device), self._processor)
+        # transformers' decorators hide from mypy that these can be called.
         embed = self._model.get_image_features(pixel_values=pixels)  # type: ignore[operator]
         seen = self._model.vision_model(  # type: ignore[operator]
             pixel_values=pixels, output_hidden_states=True)

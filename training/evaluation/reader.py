@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from lego_ros.training.data.dataset import PairDataset
-from lego_ros.training.data.files import unusable
+from lego_ros.training.data.files import replacing, unusable
 from lego_ros.training.evaluation.reader_data import (
     classes_of,
     FramePairs,
@@ -38,8 +38,7 @@ from lego_ros.training.evaluation.reader_data import (
     UNKNOWN,
 )
 from lego_ros.training.export.truth import TruthRecord
-from lego_ros.training.foundations.saving import replacing
-from lego_ros.training.ldm.identity import values_sha256
+from lego_ros.training.run.identity import values_sha256
 from lego_ros.training.run.loop import train
 from lego_ros.training.run.settings import LoopSettings
 import numpy as np
@@ -195,7 +194,7 @@ def train_reader(settings: ReaderSettings, pairs: PairDataset, truths: dict[str,
         train(model, ReaderData(pairs, truths, frames, classes), settings, folder / 'run',
               identity={key: value for key, value in record.items() if key != 'settings'},
               stop=stop)
-        with replacing(result) as part:
+        with replacing(result, 'the reader') as part:
             save_file({name: weight.contiguous().cpu()
                        for name, weight in model.state_dict().items()}, part / _WEIGHTS)
             (part / _RECORD).write_text(

@@ -23,9 +23,9 @@ import cv2
 from lego_ros.ldm.view import View
 from lego_ros.sim.vocabulary import HANDS, NOUNS
 from lego_ros.training.data.dataset import Pair, PairDataset, Which
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.export.truth import State, TruthRecord
 from lego_ros.training.ldm.data import is_flipped
-from lego_ros.training.ldm.flip import swap_sides
 from lego_ros.training.ldm.pictures import ldm_picture, WHICH
 from lego_ros.training.run.draws import Draw
 import numpy as np

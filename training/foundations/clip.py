@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from lego_ros.training.data.clip_scorers import SIMILARITY_FILE
-from lego_ros.training.data.files import unusable
+from lego_ros.training.data.files import replacing, unusable
 from lego_ros.training.foundations.attention import with_fast_attention
 from lego_ros.training.foundations.contrast import (
     ContrastCollate,
@@ -37,7 +37,6 @@ from lego_ros.training.foundations.contrast import (
 from lego_ros.training.foundations.grids import grid
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.pictures import image_processor, normalised, stacked
-from lego_ros.training.foundations.saving import replacing
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.foundations.tokenizers import fingerprint
 from lego_ros.training.run.loop import train, Validation
@@ -116,13 +115,14 @@ def train_clip(settings: ClipSettings, size: FoundationSize, data: KitchenSplit,
     # What the last call left in it would be saved too, and make another file of the same rules.
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.no_truncation()
-    with replacing(folder) as part:
+    similarity = _similarity(model, processor, data)
+    with replacing(folder, "the kitchen's CLIP") as part:
         for saved in (model, tokenizer, processor):
             saved.save_pretrained(part)
         model.text_model.save_pretrained(part / TEXT_ENCODER)
         tokenizer.save_pretrained(part / TOKENIZER)
         (part / SIMILARITY_FILE).write_text(
-            json.dumps(_similarity(model, processor, data), indent=1), encoding='utf-8')
+            json.dumps(similarity, indent=1), encoding='utf-8')
     return folder
 
 
@@ -179,6 +179,7 @@ def _validate(objective: nn.Module, data: PicturesWithTexts, collate: ContrastCo
         device = next(objective.parameters()).device
         batch = {key: value.to(device) for key, value in batch.items()}
         losses.append(float(objective(batch)[0]))
+        # An nn.Module's attributes are tensors or modules to mypy; this one is a method.
         pictures, texts = objective.embed(batch)  # type: ignore[operator]
         likeness = pictures @ texts.T
         same = batch['texts'][:, None] == batch['texts'][None, :]

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 import math
 
 from lego_ros.training.data.dataset import Which
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.foundations.captions import caption
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.pictures import normalised, stacked
-from lego_ros.training.ldm.flip import swap_sides
 from lego_ros.training.run.draws import Draw
 import numpy as np
 import torch

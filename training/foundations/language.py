@@ -26,16 +26,16 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from lego_ros.training.data.files import replacing
 from lego_ros.training.foundations.attention import with_fast_attention
 from lego_ros.training.foundations.captions import dialogue, full_caption, SCENE_QUESTIONS
 from lego_ros.training.foundations.grids import grid
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.pictures import image_processor, normalised, stacked
-from lego_ros.training.foundations.saving import replacing
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.foundations.tokenizers import fingerprint
-from lego_ros.training.ldm.identity import module_sha256
 from lego_ros.training.run.draws import Draw
+from lego_ros.training.run.identity import module_sha256
 from lego_ros.training.run.loop import train, Validation
 from lego_ros.training.run.settings import LoopSettings
 from lego_ros.training.vllm.answers import Dialogue, encode_dialogue, lay_out
@@ -192,7 +192,7 @@ def train_language(settings: LanguageSettings, size: FoundationSize, data: Kitch
                     'clip': module_sha256(clip),
                     'model': json.loads(model.config.to_json_string())},
           collate=collate, validate=validate, stop=stop)
-    with replacing(folder) as part:
+    with replacing(folder, 'the untuned VLLM') as part:
         for saved in (model, tokenizer, processor):
             saved.save_pretrained(part)
     return folder

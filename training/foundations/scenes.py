@@ -23,7 +23,8 @@ from typing import Annotated, Literal
 
 from lego_ros.training.data.dataset import Pair, PairDataset, Which
 from lego_ros.training.data.files import unusable
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from lego_ros.training.data.records import parse_line, read_lines
+from pydantic import BaseModel, ConfigDict, Field
 
 TRUTH = 'truth.jsonl'
 _MAX_LINE = 1 << 22
@@ -118,19 +119,10 @@ def _other_side(name: str) -> str:
 
 def _read(path: Path) -> Iterator[tuple[bytes, _Truth]]:
     """Read the lines with their bytes."""
-    number = 0
     try:
-        with open(path, 'rb') as file:
-            while line := file.readline(_MAX_LINE + 1):
-                number += 1
-                if len(line) > _MAX_LINE:
-                    raise unusable(path, f'line {number} is longer than {_MAX_LINE} bytes')
-                yield line, _Truth.model_validate_json(line)
+        for number, line in read_lines(path, _MAX_LINE):
+            yield line, parse_line(path, number, line, _Truth)
     except OSError as error:
         raise unusable(
             path, f'what is seen in the pictures is not known: {error}. Foundations are trained '
             'on data of lego-ros sim generate --format pairs') from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = '.'.join(str(part) for part in first['loc'])
-        raise unusable(path, f'line {number}: {where}: {first["msg"]}') from error

@@ -23,12 +23,11 @@ from pathlib import Path
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.data.dataset import Pair, PairDataset, Which
-from lego_ros.training.data.files import unusable
+from lego_ros.training.data.files import replacing, unusable
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.foundations.captions import facts, full_caption, SCENE_QUESTIONS
-from lego_ros.training.foundations.saving import replacing
 from lego_ros.training.foundations.scenes import Scenes
 from lego_ros.training.foundations.sizes import FoundationSize
-from lego_ros.training.ldm.flip import swap_sides
 from lego_ros.vllm.templates import question, QUESTION_TEMPLATES
 from lego_ros.vllm.tokenizers import make_clip_tokenizer, make_llava_tokenizer
 from safetensors import SafetensorError
@@ -84,7 +83,7 @@ def make_tokenizers(pairs: PairDataset, scenes: Scenes, size: FoundationSize, fo
     except ValueError as error:
         raise LegoError(ErrorCode.INVALID_SETTING,
                         f'the vocabulary is too small: {error}') from error
-    with replacing(folder) as part:
+    with replacing(folder, 'the tokenizers') as part:
         vllm.save_pretrained(part / 'vllm')
         clip.save_pretrained(part / 'clip')
     return load_tokenizers(folder)

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.data.dataset import PairDataset
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.ldm.features import Enrichment
-from lego_ros.training.ldm.flip import swap_sides
 from lego_ros.training.ldm.latents import INPUT, Latents, MEAN, STD
 from lego_ros.training.ldm.texts import TextEncodings
 from lego_ros.training.ldm.variants import Variant

@@ -30,7 +30,6 @@ from lego_ros.ldm.pipeline import LegoPipeline
 from lego_ros.training.data.dataset import PairDataset
 from lego_ros.training.ldm.data import LdmData, Words
 from lego_ros.training.ldm.features import Enrichment
-from lego_ros.training.ldm.identity import module_sha256, values_sha256
 from lego_ros.training.ldm.latents import Latents
 from lego_ros.training.ldm.networks import make_networks, read_record, save_networks, speed_up
 from lego_ros.training.ldm.objective import LegoObjective
@@ -39,6 +38,7 @@ from lego_ros.training.ldm.settings import LdmSettings
 from lego_ros.training.ldm.texts import encode_texts, TextEncodings
 from lego_ros.training.ldm.validation import Validator
 from lego_ros.training.ldm.variants import Variant, VARIANTS
+from lego_ros.training.run.identity import module_sha256, values_sha256
 from lego_ros.training.run.loop import make_accelerator, train
 from lego_ros.training.vllm.identity import vllm_sha256
 from torch import nn

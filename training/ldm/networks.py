@@ -17,9 +17,7 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-import shutil
 
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
@@ -27,9 +25,9 @@ from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.conditioning import LegoConditioning
 from lego_ros.ldm.config import expand_unet_input, kitchen_size, LdmSize, paper_size, tiny_size
 from lego_ros.ldm.loading import load_component
+from lego_ros.training.data.files import replacing
 from lego_ros.training.enrichment.shards import EnrichmentIndex
 from lego_ros.training.ldm.settings import LdmSettings
-from safetensors import SafetensorError
 import torch
 from transformers import CLIPTextModel
 
@@ -93,26 +91,12 @@ def save_networks(folder: Path, unet: UNet2DConditionModel, conditioning: LegoCo
     :param record: JSON values for ``training.json``.
     :raises LegoError: RECORDING_FAILED: it cannot be written.
     """
-    part = folder.with_name(f'.{folder.name}.part')
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+    with replacing(folder, 'the trained networks') as part:
         for name, module in (('unet', unet), ('conditioning', conditioning)):
             # safetensors takes only the plain order of the channels.
             module.to(memory_format=torch.contiguous_format)
             module.save_pretrained(part / name, safe_serialization=True)
         (part / RECORD).write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
-        for path in [*part.rglob('*'), part]:
-            _sync(path)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
-        _sync(folder.parent)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise LegoError(
-            ErrorCode.RECORDING_FAILED,
-            f"the trained networks cannot be written to '{folder}': {error}. Make room; the same "
-            'command writes them from the last checkpoint') from error
 
 
 def read_record(folder: Path) -> dict | None:
@@ -149,11 +133,3 @@ def _latent_side(resolution: int, vae: AutoencoderKL, unet: UNet2DConditionModel
             f'a resolution of {resolution} px does not fit auto-encoder and UNet: it must be a '
             f'multiple of {whole}')
     return resolution // factor
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

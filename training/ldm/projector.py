@@ -45,6 +45,7 @@ def load_projector(folder: Path) -> nn.Module:
         state: dict[str, torch.Tensor] = {}
         for file in _files(folder):
             with safe_open(file, framework='pt') as weights:
+                # safe_open has no iterator, only keys().
                 names = [name for name in weights.keys() if _NAME in name]  # noqa: SIM118
                 state.update({
                     name.split(_NAME)[1]: weights.get_tensor(name).float() for name in names})

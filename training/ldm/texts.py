@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lego_ros.training.ldm.identity import module_sha256, values_sha256
-from lego_ros.training.ldm.rows import ALL, Rows, Share
+from lego_ros.training.run.identity import module_sha256, values_sha256
+from lego_ros.training.run.rows import ALL, Rows, Share
 import numpy as np
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer

@@ -28,6 +28,7 @@ import re
 import shutil
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.training.data.files import sync
 from safetensors import SafetensorError
 
 KEPT = 2
@@ -73,10 +74,10 @@ def save(folder: Path, step: int, state: dict, write: Callable[[Path], None], *,
         if first:
             (part / 'state.json').write_text(json.dumps({'step': step, **state}, indent=1))
             for path in part.rglob('*'):
-                _sync(path)
+                sync(path)
             shutil.rmtree(whole, ignore_errors=True)
             os.replace(part, whole)
-            _sync(folder)
+            sync(folder)
             for _, old in checkpoints(folder)[:-KEPT]:
                 shutil.rmtree(old)
         wait()
@@ -127,12 +128,3 @@ def damaged(checkpoint: Path, error: BaseException) -> LegoError:
         ErrorCode.SOURCE_UNREADABLE,
         f"'{checkpoint}' cannot be read: {str(error)[:300]}. Remove it to go on from the "
         'checkpoint before it')
-
-
-def _sync(path: Path) -> None:
-    """Bring a file, or a folder's list of files, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

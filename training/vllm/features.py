@@ -26,8 +26,8 @@ from pathlib import Path
 
 from lego_ros.ldm.view import View
 from lego_ros.training.data.dataset import PairDataset, Which
-from lego_ros.training.ldm.identity import values_sha256
-from lego_ros.training.ldm.rows import ALL, Rows, Share
+from lego_ros.training.run.identity import values_sha256
+from lego_ros.training.run.rows import ALL, Rows, Share
 from lego_ros.vllm.llava import LegoLlava
 import numpy as np
 from PIL.Image import Resampling

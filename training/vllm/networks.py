@@ -16,14 +16,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-import shutil
 
-from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.training.data.files import replacing
 from lego_ros.training.vllm.settings import TuneSettings
 from lego_ros.vllm.llava import LegoLlava
-from safetensors import SafetensorError
 import torch
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerBase
 
@@ -77,27 +74,6 @@ def save_vllm(model: LegoLlava, tokenizer: PreTrainedTokenizerBase,
     :param folder: what is there is replaced.
     :raises LegoError: RECORDING_FAILED: it cannot be written.
     """
-    part = folder.with_name(f'.{folder.name}.part')
-    try:
-        shutil.rmtree(part, ignore_errors=True)
+    with replacing(folder, 'the tuned VLLM') as part:
         for saved in (model, tokenizer, processor):
             saved.save_pretrained(part)
-        for path in [*part.rglob('*'), part]:
-            _sync(path)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
-        _sync(folder.parent)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise LegoError(
-            ErrorCode.RECORDING_FAILED,
-            f"the tuned VLLM cannot be written to '{folder}': {error}. Make room; the same "
-            'command writes it from the last checkpoint') from error
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -176,7 +176,8 @@ def _read_shards(folder: Path, index: Path) -> dict[str, torch.Tensor]:
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         with safe_open(path, framework='pt', device='cpu') as file:
-            # Mapped, not read: the tensors stay valid after the file is closed.
+            # Mapped, not read: the tensors stay valid after the file is closed. safe_open has no
+            # iterator, only keys().
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise unreadable(path, error) from error

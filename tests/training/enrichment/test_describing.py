@@ -19,9 +19,9 @@ import json
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.view import View
 from lego_ros.training.data.dataset import PairDataset
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.enrichment.describing import Describer, Request
 from lego_ros.training.enrichment.shards import read_shards
-from lego_ros.training.ldm.flip import swap_sides
 from lego_ros.vllm.enrichment import Enricher, EnrichmentSettings
 from lego_ros.vllm.loading import load_vllm
 import numpy as np

@@ -28,8 +28,8 @@ from lego_ros.training.export.truth import TruthRecord
 from lego_ros.training.foundations.clip import build_clip
 from lego_ros.training.foundations.pictures import image_processor
 from lego_ros.training.foundations.sizes import size_of
-from lego_ros.training.ldm.identity import module_sha256
 from lego_ros.training.ldm.projector import load_projector
+from lego_ros.training.run.identity import module_sha256
 import pytest
 import torch
 

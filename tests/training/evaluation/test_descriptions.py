@@ -12,9 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.evaluation.descriptions import judge, read_truth_records, Verdict
 from lego_ros.training.evaluation.sentences import read_sentence
-from lego_ros.training.ldm.flip import swap_sides
 import pytest
 
 TAKEN = 'The person takes the mug to the left of the sink with the right hand and lifts it up.'

@@ -21,6 +21,7 @@ import shutil
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.view import View
 from lego_ros.training.data.clip_scorers import ClipEmbedder
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.foundations.clip import (
     build_clip,
     ClipSettings,
@@ -40,7 +41,6 @@ from lego_ros.training.foundations.pictures import (
     stacked,
     tower_view,
 )
-from lego_ros.training.ldm.flip import swap_sides
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.run.journal import read_metrics
 from lego_ros.training.run.loop import Interrupted

@@ -21,9 +21,9 @@ from lego_ros.ldm.inputs import image_batch
 from lego_ros.ldm.view import View
 from lego_ros.training.data.dataset import PairDataset
 from lego_ros.training.ldm.latents import INPUT, Latents, MEAN, STD
-from lego_ros.training.ldm.rows import Rows
 from lego_ros.training.ldm.texts import TextEncodings
 from lego_ros.training.run.loop import Interrupted
+from lego_ros.training.run.rows import Rows
 import numpy as np
 from PIL import Image
 import pytest

@@ -23,11 +23,11 @@ from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.config import tiny_unet_config
 from lego_ros.ldm.pipeline import LegoPipeline
 from lego_ros.training.ldm.finetune import finetune
-from lego_ros.training.ldm.identity import module_sha256
 from lego_ros.training.ldm.networks import make_networks, read_record, save_networks
 from lego_ros.training.ldm.projector import load_projector
 from lego_ros.training.ldm.settings import LdmSettings
 from lego_ros.training.run.checkpoints import checkpoints
+from lego_ros.training.run.identity import module_sha256
 from lego_ros.training.run.journal import read_metrics
 from lego_ros.training.run.loop import Interrupted
 import numpy as np

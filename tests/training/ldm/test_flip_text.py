@@ -13,7 +13,7 @@
 # limitations under the License.
 
 from hypothesis import given, strategies
-from lego_ros.training.ldm.flip import swap_sides
+from lego_ros.training.data.flip import swap_sides
 import pytest
 
 
