@@ -137,7 +137,12 @@ def kitchen_unet_config() -> dict[str, Any]:
 
 
 def kitchen_vae_config() -> dict[str, Any]:
-    """Give an auto-encoder for 128 px with the paper's factor 8: 3.9 M parameters."""
+    """
+    Give an auto-encoder for 128 px with the paper's factor 8: 3.9 M parameters.
+
+    Two groups of 16 channels or more fill whole vector registers: with 16 groups a training step
+    took 1.5 times as long on a CPU.
+    """
     return {
         'sample_size': 128,
         'latent_channels': 4,
@@ -145,7 +150,7 @@ def kitchen_vae_config() -> dict[str, Any]:
         'down_block_types': ('DownEncoderBlock2D',) * 4,
         'up_block_types': ('UpDecoderBlock2D',) * 4,
         'layers_per_block': 1,
-        'norm_num_groups': 16,
+        'norm_num_groups': 2,
         'scaling_factor': 0.18215,
     }
 

@@ -30,8 +30,8 @@ from typing import Annotated, Literal
 from diffusers import AutoencoderKL
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.data.dataset import PairDataset, Which
+from lego_ros.training.data.files import replacing
 from lego_ros.training.foundations.grids import grid
-from lego_ros.training.foundations.saving import replacing
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.run.loop import train, Validation
@@ -128,7 +128,9 @@ class VaeObjective(nn.Module):
         :returns: the loss; ``values``, ``edges`` and ``kl``, its parts before their weights.
         """
         settings = self._settings
-        posterior = self.vae.encode(pictures).latent_dist
+        # On a CPU the convolutions of a training step take two thirds of the time in this order.
+        ordered = pictures.contiguous(memory_format=torch.channels_last)
+        posterior = self.vae.encode(ordered).latent_dist
         restored = self.vae.decode(posterior.sample()).sample.float()
         values = functional.l1_loss(restored, pictures)
         edges = edge_loss(restored, pictures, settings.scales)
@@ -174,7 +176,7 @@ def train_vae(settings: VaeSettings, size: FoundationSize, pairs: PairDataset,
     :raises Interrupted: ``stop`` said so.
     :raises LegoError: see ``train``.
     """
-    vae = build_vae(size, settings.seed)
+    vae = build_vae(size, settings.seed).to(memory_format=torch.channels_last)
     pictures, shown = (Pictures(each, size.picture_side) for each in (pairs, validation))
 
     def validate(bare: nn.Module, step: int) -> Validation:
@@ -185,7 +187,9 @@ def train_vae(settings: VaeSettings, size: FoundationSize, pairs: PairDataset,
                     'model': json.loads(vae.to_json_string())},
           validate=validate, stop=stop)
     vae.register_to_config(scaling_factor=1 / latent_spread(vae, pictures))
-    with replacing(folder) as part:
+    with replacing(folder, "the kitchen's auto-encoder") as part:
+        # safetensors takes only the plain order of the channels.
+        vae.to(memory_format=torch.contiguous_format)
         vae.save_pretrained(part, safe_serialization=True)
     return folder
 

@@ -164,6 +164,6 @@ def test_a_weight_of_the_parts_counts(size):
 def test_a_result_that_cannot_be_written(trained, splits, size, tmp_path):
     (tmp_path / 'file').write_text('')
     train, validation = splits
-    with pytest.raises(LegoError, match='RECORDING_FAILED.*Not a directory'):
+    with pytest.raises(LegoError, match=r'RECORDING_FAILED.*Not a directory'):
         train_vae(SETTINGS, size, train.pairs, validation.pairs, tmp_path / 'file/vae',
                   trained[1])
