@@ -39,6 +39,7 @@ from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.pictures import image_processor, normalised, stacked
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.foundations.tokenizers import fingerprint
+from lego_ros.training.run.identity import module_sha256
 from lego_ros.training.run.loop import train, Validation
 from lego_ros.training.run.settings import LoopSettings
 import numpy as np
@@ -46,7 +47,13 @@ from pydantic import Field, model_validator
 from safetensors import SafetensorError
 import torch
 from torch import nn, Tensor
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTokenizer,
+    CLIPVisionModel,
+)
 
 TEXT_ENCODER, TOKENIZER = 'text_encoder', 'tokenizer'
 """Sub-folders with psi alone, as a bundle has them."""
@@ -82,7 +89,8 @@ class ClipSettings(LoopSettings):
 
 
 def train_clip(settings: ClipSettings, size: FoundationSize, data: KitchenSplit,
-               validation: KitchenSplit, tokenizer: CLIPTokenizer, folder: Path, run: Path, *,
+               validation: KitchenSplit, tokenizer: CLIPTokenizer, tower: CLIPVisionModel,
+               folder: Path, run: Path, *,
                stop: Callable[[], bool] = lambda: False) -> Path:
     """
     Train the encoders, going on where an earlier run stopped.
@@ -92,6 +100,7 @@ def train_clip(settings: ClipSettings, size: FoundationSize, data: KitchenSplit,
     :param data: the training split.
     :param validation: the validation split.
     :param tokenizer: of the text encoder.
+    :param tower: that the image encoder begins with; copied.
     :param folder: for the result: model, tokenizer, image processor, psi apart, and
         ``similarity.json`` for ``data.clip_scorers``.
     :param run: for checkpoints and figures.
@@ -101,6 +110,7 @@ def train_clip(settings: ClipSettings, size: FoundationSize, data: KitchenSplit,
     :raises LegoError: see ``train``.
     """
     model = build_clip(size, tokenizer, settings.seed)
+    model.vision_model.load_state_dict(tower.state_dict())
     processor = image_processor(model.config.vision_config.image_size)
     objective, collate = ContrastObjective(model, processor), ContrastCollate(tokenizer)
     shown = PicturesWithTexts(validation, settings.facts)
@@ -110,6 +120,7 @@ def train_clip(settings: ClipSettings, size: FoundationSize, data: KitchenSplit,
 
     train(objective, PicturesWithTexts(data, settings.facts), settings, run,
           identity={'stage': 'clip', 'data': data.sha256, 'tokenizer': fingerprint(tokenizer),
+                    'tower': module_sha256(tower),
                     'model': json.loads(model.config.to_json_string())},
           collate=collate, validate=validate, stop=stop)
     # What the last call left in it would be saved too, and make another file of the same rules.

@@ -23,13 +23,14 @@ from pathlib import Path
 from lego_ros.training.foundations.clip import ClipSettings, load_clip, train_clip
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.language import LanguageSettings, train_language
+from lego_ros.training.foundations.sight import load_tower, SightSettings, train_sight
 from lego_ros.training.foundations.sizes import FoundationSize, size_of, SizeName
 from lego_ros.training.foundations.tokenizers import make_tokenizers
 from lego_ros.training.foundations.vae import train_vae, VaeSettings
 from lego_ros.training.run.journal import draw_curves
 from pydantic import BaseModel, ConfigDict
 
-STAGES = ('clip', 'vae', 'language')
+STAGES = ('sight', 'clip', 'vae', 'language')
 """Those that are trained, in this order."""
 
 
@@ -39,6 +40,7 @@ class FoundationSettings(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     size: SizeName = 'kitchen'
+    sight: SightSettings = SightSettings()
     clip: ClipSettings = ClipSettings()
     vae: VaeSettings = VaeSettings()
     language: LanguageSettings = LanguageSettings()
@@ -60,6 +62,11 @@ class Foundations:
     def tokenizers(self) -> Path:
         """With ``vllm`` and ``clip``."""
         return self.folder / 'tokenizers'
+
+    @property
+    def sight(self) -> Path:
+        """As ``CLIPVisionModel``: the tower that CLIP begins with."""
+        return self.folder / 'sight'
 
     @property
     def clip(self) -> Path:
@@ -104,8 +111,10 @@ def train_foundations(settings: FoundationSettings, data: Path, folder: Path, *,
         KitchenSplit.load(data, split, _tower_side(size))
         for split in (settings.train_split, settings.validation_split))
     words, clip_words = make_tokenizers(train.pairs, train.scenes, size, places.tokenizers)
-    train_clip(settings.clip, size, train, validation, clip_words, places.clip,
-               places.run('clip'), stop=stop)
+    train_sight(settings.sight, size, train, validation, places.sight, places.run('sight'),
+                stop=stop)
+    train_clip(settings.clip, size, train, validation, clip_words, load_tower(places.sight),
+               places.clip, places.run('clip'), stop=stop)
     train_vae(settings.vae, size, train.pairs, validation.pairs, places.vae, places.run('vae'),
               stop=stop)
     train_language(settings.language, size, train, validation, words, load_clip(places.clip)[0],

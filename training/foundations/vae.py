@@ -57,14 +57,17 @@ class VaeSettings(LoopSettings):
     epochs: float | None = 3.0
     """Passes over all pictures, of which a pair has two."""
     batch_size: Annotated[int, Field(gt=0)] = 16
-    lr: Annotated[float, Field(gt=0)] = 5e-4
+    crop: Annotated[int, Field(gt=0, multiple_of=8)] | None = 64
+    """Side of the part of each picture that is trained on [px]; null = the whole. Pixels of
+    other pictures teach more than further ones of the same."""
+    lr: Annotated[float, Field(gt=0)] = 1e-3
     schedule: Literal['constant', 'cosine'] = 'cosine'
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.02
     precision: Literal['fp32', 'bf16'] = 'bf16'
     ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.999
     checkpoint_every: Annotated[int, Field(gt=0)] = 500
     validate_every: Annotated[int, Field(gt=0)] = 500
-    edges: Weight = 2.0
+    edges: Weight = 1.0
     """Weight of the differences of gradients, beside 1 for those of values."""
     scales: Annotated[int, Field(gt=0, le=5)] = 3
     """At which gradients are compared: full size, half, quarter, ..."""
@@ -78,10 +81,11 @@ class Pictures:
 
     :param pairs: whose pictures.
     :param side: of the square that the LDM sees [px].
+    :param crop: side of the part of it that a sample is [px]; None = all of it.
     """
 
-    def __init__(self, pairs: PairDataset, side: int) -> None:
-        self._pairs, self._side = pairs, side
+    def __init__(self, pairs: PairDataset, side: int, crop: int | None = None) -> None:
+        self._pairs, self._side, self._crop = pairs, side, min(crop or side, side)
 
     def __len__(self) -> int:
         """Give the number of pictures."""
@@ -92,8 +96,11 @@ class Pictures:
         return f'{self._pairs[index // 2].pair_id} {_WHICH[index % 2]}'
 
     def __getitem__(self, draw: Draw) -> Tensor:
-        """Give a picture (3, side, side) in -1 .. 1."""
-        return self.picture(draw.index, bool(draw.seed & 1))
+        """Give a picture, or a part of it, (3, crop, crop) in -1 .. 1."""
+        rng = np.random.default_rng(draw.seed)
+        top, left = rng.integers(self._side - self._crop + 1, size=2)
+        picture = self.picture(draw.index, bool(rng.random() < 0.5))
+        return picture[:, top:top + self._crop, left:left + self._crop]
 
     def picture(self, index: int, mirrored: bool = False) -> Tensor:
         """
@@ -177,7 +184,8 @@ def train_vae(settings: VaeSettings, size: FoundationSize, pairs: PairDataset,
     :raises LegoError: see ``train``.
     """
     vae = build_vae(size, settings.seed).to(memory_format=torch.channels_last)
-    pictures, shown = (Pictures(each, size.picture_side) for each in (pairs, validation))
+    pictures = Pictures(pairs, size.picture_side, settings.crop)
+    shown = Pictures(validation, size.picture_side)
 
     def validate(bare: nn.Module, step: int) -> Validation:
         return _validate(bare, shown)

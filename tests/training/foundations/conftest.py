@@ -29,6 +29,7 @@ from lego_ros.training.foundations.sizes import size_of
 from lego_ros.training.foundations.tokenizers import make_tokenizers
 import pytest
 import torch
+from transformers import CLIPVisionModel
 
 SIDE = 64
 
@@ -77,3 +78,10 @@ def tokenizers(splits, size, tmp_path_factory):
     train, _ = splits
     return make_tokenizers(
         train.pairs, train.scenes, size, tmp_path_factory.mktemp('words') / 'tokenizers')
+
+
+@pytest.fixture(scope='session')
+def tower(size):
+    """Make a vision tower that CLIP can begin with."""
+    torch.manual_seed(0)
+    return CLIPVisionModel(size.llava(size.vocabulary).vision_config)

@@ -57,10 +57,10 @@ SETTINGS = ClipSettings(epochs=None, steps=24, batch_size=6, lr=3e-3, warmup=0.0
 
 
 @pytest.fixture(scope='module')
-def trained(splits, size, tokenizers, tmp_path_factory):
+def trained(splits, size, tokenizers, tower, tmp_path_factory):
     root = tmp_path_factory.mktemp('clip')
     folder = train_clip(
-        SETTINGS, size, *splits, tokenizers[1], root / 'clip', root / 'runs')
+        SETTINGS, size, *splits, tokenizers[1], tower, root / 'clip', root / 'runs')
     return folder, root / 'runs'
 
 
@@ -189,25 +189,26 @@ def test_the_filter_takes_it_with_its_own_bounds(trained, splits, tmp_path):
     assert ClipEmbedder(copy).bounds == (0.81, 0.97)
 
 
-def test_an_interrupted_training_ends_the_same(trained, splits, size, tokenizers, tmp_path):
+def test_an_interrupted_training_ends_the_same(trained, splits, size, tokenizers, tower,
+                                               tmp_path):
     folder, _ = trained
     asked = iter(range(1, 100))
     places = tmp_path / 'clip', tmp_path / 'runs'
     with pytest.raises(Interrupted):
-        train_clip(SETTINGS, size, *splits, tokenizers[1], *places,
+        train_clip(SETTINGS, size, *splits, tokenizers[1], tower, *places,
                    stop=lambda: next(asked) == 13)
     assert not places[0].exists()
-    train_clip(SETTINGS, size, *splits, tokenizers[1], *places)
+    train_clip(SETTINGS, size, *splits, tokenizers[1], tower, *places)
     whole, resumed = (load_file(each / 'model.safetensors') for each in (folder, places[0]))
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_a_run_on_other_data_is_refused(trained, splits, size, tokenizers):
+def test_a_run_on_other_data_is_refused(trained, splits, size, tokenizers, tower):
     folder, run = trained
     train, validation = splits
     with pytest.raises(LegoError, match='other values of data') as caught:
-        train_clip(SETTINGS, size, validation, train, tokenizers[1], folder, run)
+        train_clip(SETTINGS, size, validation, train, tokenizers[1], tower, folder, run)
     assert caught.value.code is ErrorCode.INVALID_SETTING
 
 

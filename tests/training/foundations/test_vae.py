@@ -79,9 +79,30 @@ def test_pictures_of_both_kinds_some_mirrored(splits):
     assert len(pictures) == 2 * len(train.pairs)
     assert pictures.name(3) == f'{train.pairs[1].pair_id} target'
     expected = torch.from_numpy(train.pairs.picture(1, 'target')).permute(2, 0, 1) / 127.5 - 1
-    plain, mirrored = pictures[Draw(3, 4)], pictures[Draw(3, 5)]
-    assert torch.allclose(plain, expected, atol=1e-6)
-    assert torch.equal(mirrored.flip(2), plain)
+    drawn = [pictures[Draw(3, seed)] for seed in range(16)]
+    plain = [each for each in drawn if torch.allclose(each, expected, atol=1e-6)]
+    mirrored = [each for each in drawn if torch.allclose(each.flip(2), expected, atol=1e-6)]
+    assert plain
+    assert mirrored
+    assert len(plain) + len(mirrored) == len(drawn)
+
+
+def test_parts_of_pictures(splits):
+    train, _ = splits
+    parts = Pictures(train.pairs, 64, 16)
+    whole = torch.stack([parts.picture(3), parts.picture(3, mirrored=True)])
+    places = set()
+    for seed in range(12):
+        part = parts[Draw(3, seed)]
+        assert torch.equal(part, parts[Draw(3, seed)])
+        windows = whole.unfold(2, 16, 1).unfold(3, 16, 1).permute(0, 2, 3, 1, 4, 5)
+        found = (windows == part).flatten(3).all(3).nonzero()
+        assert len(found) >= 1
+        places.add(tuple(found[0].tolist()))
+    assert len(places) > 6
+    assert {place[0] for place in places} == {0, 1}
+    # More than there is: all of it.
+    assert Pictures(train.pairs, 64, 128)[Draw(3, 0)].shape == (3, 64, 64)
 
 
 def test_its_loss_falls_and_pictures_come_back(trained, splits, size):
