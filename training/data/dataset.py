@@ -135,7 +135,7 @@ class PairDataset:
         :param index: of the pair.
         :param which: of its two pictures.
         :param side: None = as large as the file; else the square that the LDM would see [px].
-        :param mirrored: whether left and right are swapped; texts: ``ldm.flip.swap_sides``.
+        :param mirrored: whether left and right are swapped; texts: ``data.flip.swap_sides``.
         :returns: (H, W, 3) uint8 RGB, contiguous.
         :raises LegoError: SOURCE_UNREADABLE: the file is gone or damaged.
         """

@@ -21,6 +21,7 @@ from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.data.dataset import Pair, PairDataset
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.vllm.answers import Dialogue, encode_dialogue, lay_out
 from lego_ros.training.vllm.features import FrameFeatures
@@ -37,7 +38,8 @@ class InstructionData:
     Questions and answers about frames.
 
     :param pairs: each with a description.
-    :param features: of each pair's frame, in their order.
+    :param features: of each pair's frame, in their order; where they hold mirror images, half of
+        the samples are about these, with left and right swapped in the words.
     :param tokenizer: the VLLM's.
     """
 
@@ -55,18 +57,22 @@ class InstructionData:
 
     def __getitem__(self, draw: Draw) -> tuple[Dialogue, Tensor]:
         """Give a dialogue in the drawn template's words, and (M, vision hidden) float16."""
-        return self.sample(draw.index, draw.seed % len(QUESTION_TEMPLATES))
+        rest, template = divmod(draw.seed, len(QUESTION_TEMPLATES))
+        return self.sample(draw.index, template, self._features.mirrored and bool(rest & 1))
 
-    def sample(self, index: int, template: int) -> tuple[Dialogue, Tensor]:
+    def sample(self, index: int, template: int, mirrored: bool = False
+               ) -> tuple[Dialogue, Tensor]:
         """
         Give a dialogue in a template's words.
 
         :param index: of the pair.
         :param template: index of the question template.
+        :param mirrored: whether it is about the frame's mirror image.
         :returns: the dialogue, and (M, vision hidden) float16.
         :raises LegoError: see :func:`lego_ros.training.vllm.answers.encode_dialogue`.
         """
-        return self._dialogue(self._pairs[index], template), self._features[index]
+        return (self._dialogue(self._pairs[index], template, mirrored),
+                self._features.get(index, mirrored))
 
     def pair(self, index: int) -> Pair:
         """
@@ -109,9 +115,11 @@ class InstructionData:
     def _length(self, template: int) -> int:
         return len(encode_prompt(question('', template), self._tokenizer)[1])
 
-    def _dialogue(self, pair: Pair, template: int) -> Dialogue:
-        return encode_dialogue(
-            question(pair.label, template), pair.description, self._tokenizer)
+    def _dialogue(self, pair: Pair, template: int, mirrored: bool = False) -> Dialogue:
+        label, description = pair.label, pair.description
+        if mirrored:
+            label, description = swap_sides(label), swap_sides(description)
+        return encode_dialogue(question(label, template), description, self._tokenizer)
 
 
 class Collate:

@@ -43,7 +43,7 @@ BATCH = 32
 
 class FrameFeatures:
     """
-    Features (M, vision hidden) float16 of one frame of each pair.
+    Features (M, vision hidden) float16 of one frame of each pair, and of its mirror image.
 
     :param folder: of the cache.
     :param pairs: of a split.
@@ -51,18 +51,21 @@ class FrameFeatures:
     :param vllm: ``vllm_sha256`` of its folder.
     :param frame: which of a pair's two.
     :param view: the part of it that the VLLM sees.
+    :param mirrored: whether mirror images are wanted too; these come after all frames.
     :raises LegoError: INVALID_SETTING: the folder holds features of other frames, or of another
         model or view.
     """
 
     def __init__(self, folder: Path, pairs: PairDataset, model: LegoLlava, vllm: str,
-                 frame: Which, view: View) -> None:
+                 frame: Which, view: View, mirrored: bool = False) -> None:
         self._pairs, self._frame, self._view = pairs, frame, view
+        self.mirrored = mirrored
         pictures = [[pair.pair_id, pair.input_sha256 if frame == 'input' else pair.target_sha256]
                     for pair in pairs]
         self._rows = Rows(
             folder, {'vllm': vllm, 'pictures': values_sha256(pictures), 'view': view.value},
-            len(pairs), (model.image_tokens, model.model.vision_tower.config.hidden_size), CHUNK)
+            len(pairs) * (2 if mirrored else 1),
+            (model.image_tokens, model.model.vision_tower.config.hidden_size), CHUNK)
         self.identity = self._rows.identity
 
     def fill(self, model: LegoLlava, processor: CLIPImageProcessorPil, *,
@@ -82,7 +85,7 @@ class FrameFeatures:
             few = (range(first, min(first + BATCH, span.stop))
                    for first in range(span.start, span.stop, BATCH))
             return np.concatenate([
-                vision_features(model, processor, [self.frame(index) for index in indices]
+                vision_features(model, processor, [self._row(index) for index in indices]
                                 ).float().cpu().numpy() for indices in few])
 
         self._rows.fill(make, 'image features', stop, share)
@@ -95,17 +98,25 @@ class FrameFeatures:
         :returns: (S, S, 3) uint8 RGB.
         :raises LegoError: SOURCE_UNREADABLE: the picture is missing or damaged.
         """
-        return self._view.vllm_view(self._pairs.picture(index, self._frame))
+        return self._row(index)
 
-    def __getitem__(self, index: int) -> Tensor:
+    def get(self, index: int, mirrored: bool = False) -> Tensor:
         """
         Read a frame's features.
 
         :param index: of the pair.
+        :param mirrored: whether its mirror image's are wanted.
         :returns: (M, vision hidden) float16.
         :raises LegoError: SOURCE_UNREADABLE: the cache is damaged.
         """
-        return torch.from_numpy(np.array(self._rows[index]))
+        row = index + len(self._pairs) if mirrored else index
+        return torch.from_numpy(np.array(self._rows[row]))
+
+    def _row(self, row: int) -> np.ndarray:
+        """Give what a row is of: (S, S, 3) uint8 RGB."""
+        mirrored, index = divmod(row, len(self._pairs))
+        return self._view.vllm_view(
+            self._pairs.picture(index, self._frame, mirrored=bool(mirrored)))
 
 
 @torch.no_grad()

@@ -50,6 +50,9 @@ class TuneSettings(LoopSettings):
     """Which frame is described: *forecast* sees the input, *description* the target."""
     view: View = View.WHOLE
     """The part of the frame that the VLLM sees."""
+    flip: bool = False
+    """Whether half of the samples are mirrored, words too; not in the paper. What the VLLM says of
+    mirrored frames conditions the LDM where ``ldm.flip`` is on."""
     lora: LoraSettings | None = None
     """null = all weights of the language model are trained."""
     gradient_checkpointing: bool = False

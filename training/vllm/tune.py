@@ -103,7 +103,8 @@ class _Stage:
 
     def __init__(self, settings: TuneSettings, sources: TuneSources, folder: Path,
                  accelerator: Accelerator) -> None:
-        self._settings, self._folder, self._accelerator = settings, folder, accelerator
+        self._settings, self._sources = settings, sources
+        self._folder, self._accelerator = folder, accelerator
         self._vllm = vllm_sha256(sources.vllm)
         self._pairs = {split: PairDataset(sources.dataset, split)
                        for split in (sources.split, sources.held_out) if split is not None}
@@ -120,7 +121,8 @@ class _Stage:
         with accelerator.main_process_first():
             features = FrameFeatures(
                 self._folder / f'features-{split}', self._pairs[split], self.model, self._vllm,
-                settings.frame, settings.view)
+                settings.frame, settings.view,
+                mirrored=settings.flip and split == self._sources.split)
         data = InstructionData(self._pairs[split], features, self.tokenizer)
         data.check(self.model.image_tokens,
                    self.model.model.language_model.config.max_position_embeddings)

@@ -19,7 +19,7 @@ from lego_ros.ldm.view import View
 from lego_ros.training.data.dataset import PairDataset
 from lego_ros.training.run.loop import Interrupted
 from lego_ros.training.vllm import features as module
-from lego_ros.training.vllm.features import FrameFeatures
+from lego_ros.training.vllm.features import FrameFeatures, vision_features
 from lego_ros.vllm.enrichment import Enricher, EnrichmentSettings
 import pytest
 import torch
@@ -62,11 +62,29 @@ def test_projected_they_are_the_run_times_image_embedding(
         wanted = enricher.enrich(
             view.vllm_view(pairs.picture(index, frame)), 'open drawer',
             EnrichmentSettings(max_new_tokens=1)).image_embeds
-        assert features[index].dtype == torch.float16
-        found = model.model.multi_modal_projector(features[index].float())
+        assert features.get(index).dtype == torch.float16
+        found = model.model.multi_modal_projector(features.get(index).float())
         torch.testing.assert_close(found, wanted, rtol=2e-3, atol=5e-3)
         seen.append(wanted)
     assert not torch.allclose(seen[0], seen[1], atol=0.1)
+
+
+def test_mirror_images_come_after_the_frames(pairs, make_vllm, tmp_path):
+    model = make_vllm()
+    plain, both = (
+        FrameFeatures(tmp_path / str(mirrored), pairs, model, 'a' * 64, 'input', View.WHOLE,
+                      mirrored=mirrored) for mirrored in (False, True))
+    fill(plain, model)
+    fill(both, model)
+    for index in range(len(pairs)):
+        assert torch.equal(both.get(index), plain.get(index))
+        image = pairs.picture(index, 'input', mirrored=True)
+        wanted = vision_features(model, CLIPImageProcessorPil(), [image])[0]
+        torch.testing.assert_close(
+            both.get(index, mirrored=True).float(), wanted, rtol=2e-3, atol=5e-3)
+        assert not torch.equal(both.get(index, mirrored=True), both.get(index))
+    with pytest.raises(LegoError, match='computed for another'):
+        FrameFeatures(tmp_path / 'True', pairs, model, 'a' * 64, 'input', View.WHOLE)
 
 
 def test_they_go_on_after_a_kill(make, make_vllm, monkeypatch):
@@ -91,7 +109,7 @@ def test_they_go_on_after_a_kill(make, make_vllm, monkeypatch):
     fill(make(), model)
     assert len(calls) == 4
     monkeypatch.setattr(module, 'vision_features', compute)
-    assert torch.equal(features[4], make()[4])
+    assert torch.equal(features.get(4), make().get(4))
 
 
 def test_they_stop_when_told_to(make, make_vllm):
@@ -99,19 +117,19 @@ def test_they_stop_when_told_to(make, make_vllm):
     with pytest.raises(Interrupted):
         fill(make(), model, stop=lambda: True)
     with pytest.raises(LegoError) as error:
-        make()[4]
+        make().get(4)
     assert error.value.code is ErrorCode.SOURCE_UNREADABLE
     fill(make(), model, stop=lambda: False)
-    assert make()[4].shape == (16, 32)
+    assert make().get(4).shape == (16, 32)
 
 
 def test_processes_share_the_work(make, make_vllm):
     model, features = make_vllm(), make()
     fill(features, model, share=(0, 2))
     with pytest.raises(LegoError):
-        features[2]
+        features.get(2)
     fill(features, model, share=(1, 2))
-    assert all(features[index].isfinite().all() for index in range(5))
+    assert all(features.get(index).isfinite().all() for index in range(5))
 
 
 def test_those_of_something_else_are_refused(make, tmp_path, write_described):

@@ -24,10 +24,12 @@ from types import SimpleNamespace
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.view import View
 from lego_ros.training.data.dataset import PairDataset
+from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.run.checkpoints import checkpoints
 from lego_ros.training.run.draws import Draw, StepSampler
 from lego_ros.training.run.journal import read_metrics
 from lego_ros.training.run.loop import Interrupted
+from lego_ros.training.vllm.answers import encode_dialogue
 from lego_ros.training.vllm.data import Collate, InstructionData
 from lego_ros.training.vllm.features import FrameFeatures
 from lego_ros.training.vllm.identity import vllm_sha256
@@ -155,10 +157,42 @@ def test_another_start_other_data_and_other_settings_are_refused(
     assert tune(settings(), world.sources, whole[0]) == whole[1]
 
 
+class Given:
+    """Features that need no tower; those of mirror images are negative."""
+
+    def __init__(self, rows, mirrored=False):
+        self._rows, self.mirrored = rows, mirrored
+
+    def get(self, index, mirrored=False):
+        return -self._rows[index] if mirrored else self._rows[index]
+
+
+def test_half_of_the_samples_are_mirrored_words_and_features(world, vllm_tokenizer):
+    data = PairDataset(world.data, 'train')
+    sides = [index for index in range(len(data)) if 'left' in data[index].description
+             or 'right' in data[index].description]
+    assert sides
+    index = sides[0]
+    plain = encode_dialogue('', data[index].description, vllm_tokenizer).answer
+    swapped = encode_dialogue('', swap_sides(data[index].description), vllm_tokenizer).answer
+    assert plain != swapped
+    instructions = InstructionData(
+        data, Given(torch.ones(len(data), 16, 32), mirrored=True), vllm_tokenizer)
+    count = 0
+    for seed in range(200):
+        dialogue, vision = instructions[Draw(index, seed)]
+        mirrored = bool((vision < 0).all())
+        assert dialogue.answer == (swapped if mirrored else plain)
+        count += mirrored
+    assert 60 < count < 140
+    whole = InstructionData(data, Given(torch.ones(len(data), 16, 32)), vllm_tokenizer)
+    assert all(whole[Draw(index, seed)][0].answer == plain for seed in range(40))
+
+
 def test_all_ten_templates_are_drawn_and_others_in_another_epoch(world, vllm_tokenizer):
     data = PairDataset(world.data, 'train')
     instructions = InstructionData(
-        data, {index: torch.zeros(16, 32) for index in range(len(data))}, vllm_tokenizer)
+        data, Given(torch.zeros(len(data), 16, 32)), vllm_tokenizer)
     prompts = [{tuple(encode_prompt(question(pair.label, template), vllm_tokenizer)[1]): template
                 for template in range(len(QUESTION_TEMPLATES))} for pair in data]
     epochs = 60
@@ -215,7 +249,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(make_vllm, vllm_tokeniz
     data = PairDataset(world.data, 'train')
     noise = torch.Generator().manual_seed(1)
     instructions = InstructionData(
-        data, torch.randn(len(data), 16, 32, generator=noise), vllm_tokenizer)
+        data, Given(torch.randn(len(data), 16, 32, generator=noise)), vllm_tokenizer)
     batch = Collate(16)([instructions.sample(index, index) for index in range(3)])
     gradients, recomputed = [], []
     for checkpointing in (False, True):
@@ -286,7 +320,7 @@ def test_the_loss_in_bf16_is_near(make_vllm, vllm_tokenizer, world):
     data = PairDataset(world.data, 'train')
     noise = torch.Generator().manual_seed(1)
     instructions = InstructionData(
-        data, torch.randn(len(data), 16, 32, generator=noise).half(), vllm_tokenizer)
+        data, Given(torch.randn(len(data), 16, 32, generator=noise).half()), vllm_tokenizer)
     batch = Collate(16)([instructions.sample(index, index) for index in range(3)])
     objective = AnswerObjective(make_vllm())
     with torch.autocast('cpu', torch.bfloat16):
