@@ -78,7 +78,7 @@ def test_mirror_images_come_after_the_frames(pairs, make_vllm, tmp_path):
     fill(both, model)
     for index in range(len(pairs)):
         assert torch.equal(both.get(index), plain.get(index))
-        image = pairs.picture(index, 'input', mirrored=True)
+        image = View.WHOLE.vllm_view(pairs.picture(index, 'input', mirrored=True))
         wanted = vision_features(model, CLIPImageProcessorPil(), [image])[0]
         torch.testing.assert_close(
             both.get(index, mirrored=True).float(), wanted, rtol=2e-3, atol=5e-3)
