@@ -18,9 +18,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-import sys
 
-from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
+from lego_ros.cli.interrupts import stoppable
 from lego_ros.cli.text import whole
 
 # As lego_ros.training has them, whose import takes seconds; a test holds them together.
@@ -64,25 +63,21 @@ def run(args: argparse.Namespace) -> int:
     Evaluate a run.
 
     :param args: of the command line.
-    :returns: exit status; 130 after Ctrl-C.
+    :returns: exit status.
+    :raises CommandError: it was stopped.
     :raises LegoError: see ``evaluate``.
     """
     from lego_ros.training.evaluation.drawing import DrawSettings
     from lego_ros.training.evaluation.kitchen import evaluate, EvaluateSettings
     from lego_ros.training.evaluation.reader import ReaderSettings
-    from lego_ros.training.run.loop import Interrupted
 
     reader = (ReaderSettings() if args.reader_steps is None
               else ReaderSettings(steps=args.reader_steps, epochs=None))
     settings = EvaluateSettings(
         tuple(args.variants) if args.variants else None, args.split, args.count,
         DrawSettings(steps=args.steps), reader)
-    with interrupts() as stop:
-        try:
-            print(evaluate(args.folder, args.out, settings, stop=stop.is_set))
-        except Interrupted:
-            print(f'stopped; the same command goes on in {args.out}', file=sys.stderr)
-            return EXIT_INTERRUPTED
+    with stoppable(args.out) as stop:
+        print(evaluate(args.folder, args.out, settings, stop=stop.is_set))
     return 0
 
 

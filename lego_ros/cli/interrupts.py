@@ -18,9 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 import signal
 import threading
 from typing import Any
+
+from lego_ros.cli.text import CommandError
 
 EXIT_INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,3 +49,22 @@ def interrupts() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stoppable(out: Path) -> Iterator[threading.Event]:
+    """
+    Let signals stop work of lego_ros.training that goes on from where it was.
+
+    :param out: folder of the work, for the message.
+    :returns: the event that tells the work to stop.
+    :raises CommandError: it was stopped.
+    """
+    from lego_ros.training.run.loop import Interrupted
+
+    with interrupts() as stop:
+        try:
+            yield stop
+        except Interrupted as error:
+            raise CommandError(
+                f'stopped; the same command goes on in {out}', EXIT_INTERRUPTED) from error

@@ -19,9 +19,8 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-import sys
 
-from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
+from lego_ros.cli.interrupts import stoppable
 from lego_ros.cli.text import whole
 
 # As lego_ros.training.chain has them, whose import takes seconds; a test holds them together.
@@ -61,21 +60,17 @@ def run(args: argparse.Namespace) -> int:
     Run a recipe.
 
     :param args: of the command line.
-    :returns: exit status; 130 after Ctrl-C.
+    :returns: exit status.
+    :raises CommandError: it was stopped.
     :raises LegoError: see ``run_recipe``.
     """
     from lego_ros.training.chain import Inputs, run_recipe
     from lego_ros.training.recipe import read_recipe
-    from lego_ros.training.run.loop import Interrupted
 
     recipe = read_recipe(args.recipe)
     inputs = Inputs(args.data, args.vllm, args.ldm)
-    with interrupts() as stop:
-        try:
-            for name, folder in run_recipe(recipe, inputs, args.out, workers=args.workers,
-                                           stop=stop, last=args.until):
-                print(f'{name:<13}{folder}', flush=True)
-        except Interrupted:
-            print(f'stopped; the same command goes on in {args.out}', file=sys.stderr)
-            return EXIT_INTERRUPTED
+    with stoppable(args.out) as stop:
+        for name, folder in run_recipe(recipe, inputs, args.out, workers=args.workers,
+                                       stop=stop, last=args.until):
+            print(f'{name:<13}{folder}', flush=True)
     return 0

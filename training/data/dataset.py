@@ -34,6 +34,7 @@ import numpy as np
 MANIFEST = 'pairs.jsonl'
 DESCRIPTIONS = 'descriptions.jsonl'
 Which = Literal['input', 'target']
+WHICH: tuple[Which, Which] = ('input', 'target')
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import json
 from pathlib import Path
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.dataset import PairDataset
+from lego_ros.training.data.dataset import PairDataset, WHICH
 from lego_ros.training.data.files import write_whole
 from lego_ros.training.evaluation.asking import ask
 from lego_ros.training.evaluation.descriptions import judge, read_truth_records
@@ -31,19 +31,19 @@ from lego_ros.training.evaluation.figures import draw_five, draw_rows, Five
 from lego_ros.training.evaluation.frames import FrameMeasures
 from lego_ros.training.evaluation.inputs import Network, RunFolder
 from lego_ros.training.evaluation.reader import ReaderSettings, train_reader, TrainedReader
-from lego_ros.training.evaluation.reader_data import facts_of, FramePairs
-from lego_ros.training.evaluation.report import make_report, to_markdown
+from lego_ros.training.evaluation.reader_data import facts_of, frames_of
+from lego_ros.training.evaluation.report import CEILING, FLOOR, make_report, to_markdown
 from lego_ros.training.evaluation.rows import DescribedRow, FrameRow, SplitRows
 from lego_ros.training.export.truth import TruthRecord
 from lego_ros.training.ldm.features import Enrichment
-from lego_ros.training.ldm.pictures import ldm_picture, WHICH
+from lego_ros.training.ldm.pictures import ldm_picture
 import numpy as np
 
 REPORT, TABLE, SAMPLES = 'evaluation.json', 'evaluation.md', 'samples.jsonl'
 SPLITS = ('test', 'test_unseen')
 VLLMS = {True: 'tuned', False: 'untuned'}
-COPIED, RESTORED, TARGET = 'input frame', 'target, restored', 'target'
-"""Rows beside the variants: no action, the auto-encoder's limit, and the reader's ceiling."""
+RESTORED = 'target, restored'
+"""A row beside floor and ceiling: the auto-encoder's limit."""
 _GRID = 6
 
 
@@ -148,7 +148,7 @@ def _reader(run: RunFolder, network: Network, settings: ReaderSettings, out: Pat
     pairs = PairDataset(run.data, 'train')
     truths = read_truth_records(run.data, (pair.action_id for pair in pairs))
     return train_reader(
-        settings, pairs, truths, FramePairs(pairs, network.view, network.resolution),
+        settings, pairs, truths, frames_of(pairs, network.view, network.resolution),
         out / 'reader', view=network.view.value, side=network.resolution, stop=stop)
 
 
@@ -169,7 +169,7 @@ def _measured(run: RunFolder, networks: Sequence[Network], held_out: HeldOut,
               pictures: dict[str, list[np.ndarray]], draw: DrawSettings,
               measures: FrameMeasures, reader: TrainedReader) -> list[FrameRow]:
     restored = Painter(networks[0], run, draw).restored(held_out.targets)
-    shown = [(COPIED, 0, held_out.inputs), (RESTORED, 0, restored), (TARGET, 0, held_out.targets)]
+    shown = [(FLOOR, 0, held_out.inputs), (RESTORED, 0, restored), (CEILING, 0, held_out.targets)]
     shown += [(network.variant_name, network.seed, pictures[network.name])
               for network in networks]
     chosen = [held_out.pairs[index] for index in held_out.indices]

@@ -24,13 +24,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from lego_ros.training.data.dataset import PairDataset
 from lego_ros.training.data.files import replacing, unusable
+from lego_ros.training.data.kept import KeptPictures
 from lego_ros.training.evaluation.reader_data import (
     classes_of,
-    FramePairs,
     HEADS,
     numbers_of,
     ReaderData,
@@ -38,9 +38,9 @@ from lego_ros.training.evaluation.reader_data import (
     UNKNOWN,
 )
 from lego_ros.training.export.truth import TruthRecord
+from lego_ros.training.foundations.settings import FromNothing
 from lego_ros.training.run.identity import values_sha256
 from lego_ros.training.run.loop import train
-from lego_ros.training.run.settings import LoopSettings
 import numpy as np
 from pydantic import Field
 from safetensors import SafetensorError
@@ -53,16 +53,14 @@ _BATCH = 64
 _WEIGHTS, _RECORD = 'model.safetensors', 'reader.json'
 
 
-class ReaderSettings(LoopSettings):
+class ReaderSettings(FromNothing):
     """How the reader is trained."""
 
     epochs: float | None = 12.0
     batch_size: Annotated[int, Field(gt=0)] = 64
     lr: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal['constant', 'cosine'] = 'cosine'
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    precision: Literal['fp32', 'bf16'] = 'bf16'
     checkpoint_every: Annotated[int, Field(gt=0)] = 500
     widths: tuple[int, ...] = (32, 64, 128, 192)
     """Channels at a half, a quarter, ... of the side."""
@@ -164,7 +162,7 @@ class TrainedReader:
 
 
 def train_reader(settings: ReaderSettings, pairs: PairDataset, truths: dict[str, TruthRecord],
-                 frames: FramePairs, folder: Path, *, view: str, side: int,
+                 frames: KeptPictures, folder: Path, *, view: str, side: int,
                  stop: Callable[[], bool] = lambda: False) -> TrainedReader:
     """
     Train the reader, going on where an earlier call stopped; load it where it is trained.

@@ -17,16 +17,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import cv2
 from lego_ros.ldm.view import View
 from lego_ros.sim.vocabulary import HANDS, NOUNS
-from lego_ros.training.data.dataset import Pair, PairDataset, Which
+from lego_ros.training.data.dataset import Pair, PairDataset, WHICH
 from lego_ros.training.data.flip import swap_sides
+from lego_ros.training.data.kept import KeptPictures
 from lego_ros.training.export.truth import State, TruthRecord
 from lego_ros.training.ldm.data import is_flipped
-from lego_ros.training.ldm.pictures import ldm_picture, WHICH
+from lego_ros.training.ldm.pictures import ldm_picture
 from lego_ros.training.run.draws import Draw
 import numpy as np
 import torch
@@ -86,36 +88,17 @@ def facts_of(pair: Pair, truth: TruthRecord, mirrored: bool = False) -> tuple[st
     return pair.verb, pair.noun or '', swap_sides(state) if mirrored else state
 
 
-class FramePairs:
+def frames_of(pairs: PairDataset, view: View, side: int) -> KeptPictures:
     """
-    The pictures of a dataset as the LDM sees them, kept in memory once they were read.
+    Give the pictures of a dataset as the LDM sees them.
 
     :param pairs: whose.
     :param view: the field of view.
     :param side: in pixels.
+    :returns: (side, side, 3) uint8 RGB each, read when they are first asked for.
     """
-
-    def __init__(self, pairs: PairDataset, view: View, side: int) -> None:
-        self._pairs, self._view, self._side = pairs, view, side
-        # Memory is taken only where it is written to.
-        self._pictures = np.empty((len(pairs), 2, side, side, 3), np.uint8)
-        self._there = np.zeros((len(pairs), 2), bool)
-
-    def get(self, index: int, which: Which) -> np.ndarray:
-        """
-        Give a picture.
-
-        :param index: of the pair.
-        :param which: of its two pictures.
-        :returns: (side, side, 3) uint8 RGB.
-        :raises LegoError: SOURCE_UNREADABLE: the file is gone or damaged.
-        """
-        place = index, WHICH.index(which)
-        if not self._there[place]:
-            self._pictures[place] = ldm_picture(
-                self._pairs, index, which, self._view, self._side)
-            self._there[place] = True
-        return self._pictures[place]
+    return KeptPictures(
+        len(pairs), side, partial(ldm_picture, pairs, view=view, resolution=side))
 
 
 class ReaderData:
@@ -128,7 +111,7 @@ class ReaderData:
     :param classes: of each head.
     """
 
-    def __init__(self, pairs: PairDataset, truths: dict[str, TruthRecord], frames: FramePairs,
+    def __init__(self, pairs: PairDataset, truths: dict[str, TruthRecord], frames: KeptPictures,
                  classes: dict[str, list[str]]) -> None:
         self._pairs, self._truths = pairs, truths
         self._frames, self._classes = frames, classes

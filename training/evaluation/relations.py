@@ -22,6 +22,7 @@ annotator's does as well, if what is said of it is true.
 from __future__ import annotations
 
 from lego_ros.sim.furniture import COUNTER_Z
+from lego_ros.sim.geometry import quat_rotate
 from lego_ros.training.evaluation.sentences import Claim
 from lego_ros.training.evaluation.things import Named, SURFACES
 from lego_ros.training.export.truth import State, TruthRecord
@@ -119,17 +120,9 @@ def _on_side(box: Box, claim: Claim, state: State, focal: float) -> bool:
 def _counter_x(box: Box, state: State, focal: float) -> float:
     """Give the world's x [m] of a box's foot on the counter, by the camera's place."""
     u, v = _centre(box)[0] - 0.5, 0.5 - box[3]
-    ray = _rotation(state.camera_quaternion) @ np.array([u / focal, v / focal, -1.0])
+    ray = quat_rotate(np.array(state.camera_quaternion), np.array([u / focal, v / focal, -1.0]))
     eye = np.array(state.camera_position)
     return float((eye + ray * (COUNTER_Z - eye[2]) / min(ray[2], -1e-6))[0])
-
-
-def _rotation(quaternion: tuple[float, float, float, float]) -> np.ndarray:
-    w, x, y, z = quaternion
-    return np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])
 
 
 def _boxes_hold(relation: str, one: Box, other: Box, depth: float) -> bool:

@@ -37,6 +37,7 @@ SCHEMA = 'lego_ros/evaluation/1'
 JUDGED = ('verb', 'noun', 'hand', 'relation', 'all')
 READ = ('verb', 'noun', 'state', 'action')
 FLOOR, CEILING = 'input frame', 'target'
+"""Rows beside the variants: nothing is done yet, and it is really done."""
 PAIRED = (('joint', 'labels'), ('joint', 'description'), ('description', 'labels'),
           ('image', 'description'), ('text', 'description'), ('joint', 'joint_untuned'))
 """Variants that are compared, the first less the second, on the same pairs."""

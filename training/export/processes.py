@@ -109,6 +109,9 @@ def _terminal_signals_blocked() -> Iterator[None]:
 def _begin(ending: ProcessEvent) -> None:
     global _stop
     _stop = ending
+    # Mesa would start a thread per core in each process; the processes are side by side already,
+    # and with one thread alone, nothing of a picture can hang on the order of threads.
+    os.environ.setdefault('LP_NUM_THREADS', '0')
     # A pool's processes wait for ever for work from a parent that was killed.
     threading.Thread(target=_die_with_parent, daemon=True).start()
 

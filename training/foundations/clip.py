@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from lego_ros.training.data.clip_scorers import SIMILARITY_FILE
 from lego_ros.training.data.files import replacing, unusable
@@ -37,11 +37,11 @@ from lego_ros.training.foundations.contrast import (
 from lego_ros.training.foundations.grids import grid
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.pictures import image_processor, normalised, stacked
+from lego_ros.training.foundations.settings import Transformer
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.foundations.tokenizers import fingerprint
 from lego_ros.training.run.identity import module_sha256
 from lego_ros.training.run.loop import train, Validation
-from lego_ros.training.run.settings import LoopSettings
 import numpy as np
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
@@ -64,17 +64,14 @@ _BOUNDS = (1.0, 99.0)
 """Percentiles of the pairs' cosines between which a like pair is taken for a good one."""
 
 
-class ClipSettings(LoopSettings):
+class ClipSettings(Transformer):
     """How the two encoders are trained."""
 
     epochs: float | None = 30.0
     batch_size: Annotated[int, Field(gt=1)] = 256
     lr: Annotated[float, Field(gt=0)] = 5e-4
-    schedule: Literal['constant', 'cosine'] = 'cosine'
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
-    betas: tuple[float, float] = (0.9, 0.98)
-    precision: Literal['fp32', 'bf16'] = 'bf16'
     checkpoint_every: Annotated[int, Field(gt=0)] = 200
     validate_every: Annotated[int, Field(gt=0)] = 200
     facts: Annotated[int, Field(gt=0)] = 4

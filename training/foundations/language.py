@@ -32,12 +32,13 @@ from lego_ros.training.foundations.captions import dialogue, full_caption, SCENE
 from lego_ros.training.foundations.grids import grid
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.pictures import image_processor, normalised, stacked
+from lego_ros.training.foundations.settings import Transformer
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.foundations.tokenizers import fingerprint
+from lego_ros.training.foundations.tower import freeze_unread, patch_states
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.run.identity import module_sha256
 from lego_ros.training.run.loop import train, Validation
-from lego_ros.training.run.settings import LoopSettings
 from lego_ros.training.vllm.answers import Dialogue, encode_dialogue, lay_out
 from lego_ros.training.vllm.objective import AnswerObjective
 from lego_ros.vllm.decoding import decode, DecodeSettings
@@ -56,17 +57,12 @@ _ANSWER = 192
 """Tokens of a shown caption, at most."""
 
 
-class LanguageSettings(LoopSettings):
+class LanguageSettings(Transformer):
     """How the VLLM learns to say what it sees."""
 
     epochs: float | None = 10.0
     batch_size: Annotated[int, Field(gt=0)] = 64
     lr: Annotated[float, Field(gt=0)] = 5e-4
-    schedule: Literal['constant', 'cosine'] = 'cosine'
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    betas: tuple[float, float] = (0.9, 0.98)
-    precision: Literal['fp32', 'bf16'] = 'bf16'
     checkpoint_every: Annotated[int, Field(gt=0)] = 250
     validate_every: Annotated[int, Field(gt=0)] = 500
 
@@ -141,10 +137,7 @@ class SceneObjective(AnswerObjective):
         self.vision_tower = model.model.vision_tower
         self._processor = processor
         self._layer = int(model.config.vision_feature_layer)
-        # What comes after the layer that is read has no part in the answer.
-        for unused in (*self.vision_tower.encoder.layers[self._layer + 1:],
-                       self.vision_tower.post_layernorm):
-            unused.requires_grad_(False)
+        freeze_unread(self.vision_tower, self._layer)
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """
@@ -154,9 +147,8 @@ class SceneObjective(AnswerObjective):
         :returns: see :class:`AnswerObjective`.
         """
         pixels = normalised(batch['pictures'], self._processor)
-        states = self.vision_tower(pixels, output_hidden_states=True).hidden_states
-        # The first token is the class token.
-        return super().forward({**batch, 'vision': states[self._layer][:, 1:]})
+        vision = patch_states(self.vision_tower, pixels, self._layer)
+        return super().forward({**batch, 'vision': vision})
 
 
 def train_language(settings: LanguageSettings, size: FoundationSize, data: KitchenSplit,

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 from lego_ros.ldm.view import View
 from lego_ros.training.data.dataset import PairDataset, Which
+from lego_ros.training.data.kept import KeptPictures
 import numpy as np
 from PIL import Image
 import torch
@@ -40,9 +41,8 @@ class TowerPictures:
 
     def __init__(self, pairs: PairDataset, side: int) -> None:
         self._pairs, self._side = pairs, side
-        # Memory is taken only where it is written to.
-        self._pictures = np.empty((len(pairs), 2, side, side, 3), np.uint8)
-        self._there = np.zeros((len(pairs), 2), bool)
+        self._kept = KeptPictures(
+            len(pairs), side, lambda index, which: tower_view(pairs.picture(index, which), side))
 
     def __reduce__(self) -> tuple[type[TowerPictures], tuple[PairDataset, int]]:
         """Go to a loader's process without the pictures."""
@@ -58,11 +58,7 @@ class TowerPictures:
         :returns: (side, side, 3) uint8 RGB, a copy.
         :raises LegoError: SOURCE_UNREADABLE: the file is gone or damaged.
         """
-        place = index, int(which == 'target')
-        if not self._there[place]:
-            self._pictures[place] = tower_view(self._pairs.picture(index, which), self._side)
-            self._there[place] = True
-        picture = self._pictures[place]
+        picture = self._kept.get(index, which)
         return picture[:, ::-1].copy() if mirrored else picture.copy()
 
 

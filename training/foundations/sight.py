@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from lego_ros.sim.vocabulary import HANDS
 from lego_ros.training.data.dataset import Which
@@ -34,10 +34,11 @@ from lego_ros.training.foundations.grids import grid
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.pictures import image_processor, normalised, stacked
 from lego_ros.training.foundations.scenes import Box, SceneState
+from lego_ros.training.foundations.settings import Transformer
 from lego_ros.training.foundations.sizes import FoundationSize
+from lego_ros.training.foundations.tower import freeze_unread, patch_states
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.run.loop import train, Validation
-from lego_ros.training.run.settings import LoopSettings
 import numpy as np
 from pydantic import Field
 from safetensors import SafetensorError
@@ -53,17 +54,12 @@ _RARE = -4.0
 """Logit that the head starts with: most things are not at most places."""
 
 
-class SightSettings(LoopSettings):
+class SightSettings(Transformer):
     """How the vision tower learns to see."""
 
     epochs: float | None = 12.0
     batch_size: Annotated[int, Field(gt=0)] = 64
     lr: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal['constant', 'cosine'] = 'cosine'
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.03
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    betas: tuple[float, float] = (0.9, 0.98)
-    precision: Literal['fp32', 'bf16'] = 'bf16'
     checkpoint_every: Annotated[int, Field(gt=0)] = 250
     validate_every: Annotated[int, Field(gt=0)] = 500
 
@@ -194,9 +190,7 @@ class SightObjective(nn.Module):
         self.head = nn.Linear(tower.config.hidden_size, things)
         nn.init.constant_(self.head.bias, _RARE)
         self._processor, self._layer = processor, layer
-        # What comes after the layer that is read has no part in the answer.
-        for unused in (*tower.encoder.layers[layer + 1:], tower.post_layernorm):
-            unused.requires_grad_(False)
+        freeze_unread(tower, layer)
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """
@@ -220,9 +214,8 @@ class SightObjective(nn.Module):
         :param pictures: (B, side, side, 3) uint8.
         :returns: (B, patches, things) logits.
         """
-        states = self.tower(normalised(pictures, self._processor), output_hidden_states=True)
-        # The first token is the class token.
-        return self.head(states.hidden_states[self._layer][:, 1:])
+        pixels = normalised(pictures, self._processor)
+        return self.head(patch_states(self.tower, pixels, self._layer))
 
 
 def train_sight(settings: SightSettings, size: FoundationSize, data: KitchenSplit,

@@ -22,7 +22,7 @@ import json
 from pathlib import Path
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.dataset import Pair, PairDataset, Which
+from lego_ros.training.data.dataset import Pair, PairDataset, WHICH, Which
 from lego_ros.training.data.files import replacing, unusable
 from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.foundations.captions import facts, full_caption, SCENE_QUESTIONS
@@ -32,8 +32,6 @@ from lego_ros.vllm.templates import question, QUESTION_TEMPLATES
 from lego_ros.vllm.tokenizers import make_clip_tokenizer, make_llava_tokenizer
 from safetensors import SafetensorError
 from transformers import CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
-
-_WHICH: tuple[Which, ...] = ('input', 'target')
 
 
 def texts(pairs: PairDataset, scenes: Scenes) -> Iterator[str]:
@@ -52,7 +50,7 @@ def texts(pairs: PairDataset, scenes: Scenes) -> Iterator[str]:
             yield label
             yield question(label, template)
             yield change(pair.description)
-        for which in _WHICH:
+        for which in WHICH:
             yield from _seen(scenes, pair, which, mirrored=number % 2 == 1)
 
 

@@ -25,17 +25,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from diffusers import AutoencoderKL
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.dataset import PairDataset, Which
+from lego_ros.training.data.dataset import PairDataset, WHICH
 from lego_ros.training.data.files import replacing
 from lego_ros.training.foundations.grids import grid
+from lego_ros.training.foundations.settings import FromNothing
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.run.loop import train, Validation
-from lego_ros.training.run.settings import LoopSettings
 import numpy as np
 from pydantic import Field
 import torch
@@ -47,11 +47,10 @@ VALIDATED = 128
 MEASURED = 1024
 """Pictures over which the spread of the latents is measured, at most."""
 _SHOWN = 8
-_WHICH: tuple[Which, ...] = ('input', 'target')
 Weight = Annotated[float, Field(ge=0)]
 
 
-class VaeSettings(LoopSettings):
+class VaeSettings(FromNothing):
     """How the auto-encoder is trained."""
 
     epochs: float | None = 3.0
@@ -61,9 +60,7 @@ class VaeSettings(LoopSettings):
     """Side of the part of each picture that is trained on [px]; null = the whole. Pixels of
     other pictures teach more than further ones of the same."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
-    schedule: Literal['constant', 'cosine'] = 'cosine'
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    precision: Literal['fp32', 'bf16'] = 'bf16'
     ema: Annotated[float, Field(gt=0, lt=1)] | None = 0.999
     checkpoint_every: Annotated[int, Field(gt=0)] = 500
     validate_every: Annotated[int, Field(gt=0)] = 500
@@ -93,7 +90,7 @@ class Pictures:
 
     def name(self, index: int) -> str:
         """Name a picture."""
-        return f'{self._pairs[index // 2].pair_id} {_WHICH[index % 2]}'
+        return f'{self._pairs[index // 2].pair_id} {WHICH[index % 2]}'
 
     def __getitem__(self, draw: Draw) -> Tensor:
         """Give a picture, or a part of it, (3, crop, crop) in -1 .. 1."""
@@ -110,7 +107,7 @@ class Pictures:
         :param mirrored: whether left and right are swapped.
         :returns: (3, side, side) in -1 .. 1.
         """
-        rgb = self._pairs.picture(index // 2, _WHICH[index % 2], self._side, mirrored)
+        rgb = self._pairs.picture(index // 2, WHICH[index % 2], self._side, mirrored)
         return torch.from_numpy(rgb).permute(2, 0, 1).float() / 127.5 - 1
 
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from diffusers import AutoencoderKL
 from lego_ros.ldm.inputs import image_batch
 from lego_ros.ldm.view import View
-from lego_ros.training.data.dataset import PairDataset
-from lego_ros.training.ldm.pictures import ldm_picture, WHICH
+from lego_ros.training.data.dataset import PairDataset, WHICH
+from lego_ros.training.ldm.pictures import ldm_picture
 from lego_ros.training.run.identity import module_sha256, values_sha256
 from lego_ros.training.run.rows import ALL, Rows, Share
 import numpy as np

@@ -20,8 +20,6 @@ from lego_ros.ldm.view import View
 from lego_ros.training.data.dataset import PairDataset, Which
 import numpy as np
 
-WHICH: tuple[Which, Which] = ('input', 'target')
-
 
 def ldm_picture(pairs: PairDataset, index: int, which: Which, view: View, resolution: int,
                 flipped: bool = False) -> np.ndarray:

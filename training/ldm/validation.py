@@ -20,9 +20,10 @@ from typing import Any
 
 from lego_ros.ldm.pipeline import LegoPipeline
 from lego_ros.ldm.view import View
+from lego_ros.training.data.dataset import WHICH
 from lego_ros.training.ldm.data import LdmData
 from lego_ros.training.ldm.objective import Batch, LegoObjective
-from lego_ros.training.ldm.pictures import ldm_picture, WHICH
+from lego_ros.training.ldm.pictures import ldm_picture
 from lego_ros.training.ldm.settings import ShownSettings
 from lego_ros.training.run.draws import mix
 from lego_ros.training.run.loop import Validation

@@ -17,7 +17,7 @@ from lego_ros.training.evaluation.reader import ReaderSettings, train_reader
 from lego_ros.training.evaluation.reader_data import (
     classes_of,
     facts_of,
-    FramePairs,
+    frames_of,
     numbers_of,
     state_of,
     UNKNOWN,
@@ -44,7 +44,7 @@ def coloured(tmp_path, write_described, make_truth):
 def _trained(coloured, folder):
     settings = ReaderSettings(epochs=None, steps=80, batch_size=10, lr=5e-3, precision='fp32',
                               widths=(8, 16))
-    frames = FramePairs(coloured[0], View.WHOLE, SIDE)
+    frames = frames_of(coloured[0], View.WHOLE, SIDE)
     return train_reader(settings, *coloured, frames, folder, view='whole', side=SIDE), frames
 
 

@@ -21,6 +21,7 @@ import av
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.export import generate as module
 from lego_ros.training.export.settings import ExportSettings
+import numpy as np
 import pytest
 
 
@@ -34,7 +35,21 @@ def test_killed_and_taken_up_again_gives_the_same_bytes(exports, command, tmp_pa
     assert not (tmp_path / 'a/generate.json').exists()
     command.run(tmp_path / 'a', form, workers=1)
     # The fixture's were made by two processes without a break.
+    for path in sorted((exports / form).rglob('*.mp4')):
+        again = _frames(tmp_path / 'a' / path.relative_to(exports / form))
+        assert _unlike(_frames(path), again) == [], 'frames of a video differ'
     assert command.contents(tmp_path / 'a') == command.contents(exports / form)
+
+
+def _frames(path):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
+
+
+def _unlike(one, other):
+    """Tell at which frames two videos differ, and by how much."""
+    return [(number, int(np.abs(a.astype(int) - b).max()), int((a != b).any(-1).sum()))
+            for number, (a, b) in enumerate(zip(one, other, strict=True)) if (a != b).any()]
 
 
 def test_interrupted_it_ends_in_order(command, tmp_path):
