@@ -48,7 +48,8 @@ bench: setup  ## Overhead, camera and memory figures (ARGS="overhead" for one)
 
 lock:  ## Renew requirements/lock.txt from the .in files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
-	    --no-emit-index-url --overrides requirements/overrides.txt requirements/ros.in requirements/runtime.in requirements/training.in \
+	    --no-emit-index-url --overrides requirements/overrides.txt requirements/ros.in \
+	    requirements/runtime.in requirements/engines.in requirements/training.in \
 	    requirements/dev.in \
 	    -o requirements/lock.txt
 

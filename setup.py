@@ -67,8 +67,12 @@ setup(
         'tqdm>=4.60',
         'transformers>=5.0',
     ],
-    # What training alone needs; a robot goes without.
-    extras_require={'training': ['peft>=0.15', 'ray[data]>=2.40', 'tensorboard>=2.14']},
+    extras_require={
+        # Backends other than PyTorch, and the export for them.
+        'engines': ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5', 'openvino>=2025.0'],
+        # What training alone needs; a robot goes without.
+        'training': ['peft>=0.15', 'ray[data]>=2.40', 'tensorboard>=2.14'],
+    },
     package_data={'lego_ros.training': ['**/*.yaml']},
     entry_points={'console_scripts': ['lego-ros = lego_ros.cli:main']},
 )

@@ -16,7 +16,8 @@
 The token-by-token decode, which hands out the state behind each token.
 
 transformers' ``generate`` gives the states of all layers of all steps or none, and cannot be
-stopped between tokens by a callback that raises. This loop keeps one state per token.
+stopped between tokens by a callback that raises. This loop keeps one state per token, and knows
+nothing of how the language model is run.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ import math
 from typing import Literal
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.vllm.language import LanguageModel, TransformersLanguage
 import torch
 from torch import Tensor
-from transformers import DynamicCache, LlavaForConditionalGeneration
+from transformers import LlavaForConditionalGeneration
 
 Stop = Literal['eos', 'conditioning_full', 'max_new_tokens']
 
@@ -95,7 +97,7 @@ def _nothing(*_: object) -> None:
 
 @torch.no_grad()
 def decode(
-    model: LlavaForConditionalGeneration,
+    model: LanguageModel | LlavaForConditionalGeneration,
     prompt_embeds: Tensor,
     eos_token_id: int | None,
     settings: DecodeSettings,
@@ -107,7 +109,7 @@ def decode(
     """
     Decode a response with a key-value cache: the prompt once, then one token a step.
 
-    :param model: the VLLM, in evaluation mode.
+    :param model: the language model; a VLLM of transformers, in evaluation mode, is run as it is.
     :param prompt_embeds: (1, P, hidden) input embeddings of the prompt, image tokens included.
     :param eos_token_id: the token that ends a response, or None.
     :param settings: see :class:`DecodeSettings`. The positions that the model knows bound the
@@ -119,43 +121,41 @@ def decode(
     :raises LegoError: QUERY_TOO_LONG when the prompt leaves no position for an answer,
         INFERENCE_FAILED when the model's output is not finite.
     """
-    text_config = model.model.language_model.config
-    room = text_config.max_position_embeddings - prompt_embeds.shape[1]
+    if isinstance(model, LlavaForConditionalGeneration):
+        model = TransformersLanguage(model)
+    _, length, hidden = prompt_embeds.shape
+    room = model.positions - length
     if room < 1:
         raise LegoError(
             ErrorCode.QUERY_TOO_LONG,
-            f'the question and its image take {prompt_embeds.shape[1]} of the '
-            f'{text_config.max_position_embeddings} positions of the language model; shorten '
-            'the query',
+            f'the question and its image take {length} of the {model.positions} positions of the '
+            'language model; shorten the query',
         )
     limit = min(settings.max_new_tokens, room)
     generator = torch.Generator().manual_seed(settings.seed)
-    cache = DynamicCache(config=text_config)
     token_ids: list[int] = []
-    states: list[Tensor] = []
-    inputs = prompt_embeds
-    stop: Stop | None = None
-    while stop is None:
-        check()
-        output = model.model.language_model(
-            inputs_embeds=inputs, past_key_values=cache, use_cache=True
-        )
-        state = output.last_hidden_state[0, -1]
-        token = _choose(model.lm_head(state), settings.temperature, generator)
-        token_ids.append(token)
-        states.append(state)
+    # The states are written where they stay; memory that no token needs is never touched.
+    states = prompt_embeds.new_empty(limit, hidden)
+    check()
+    logits = model.start(prompt_embeds, states[:1])
+    while True:
+        token_ids.append(_choose(logits, settings.temperature, generator))
         on_token(len(token_ids))
-        if token == eos_token_id:
-            stop = 'eos'
-        elif conditioning_full(token_ids):
-            stop = 'conditioning_full'
-        elif len(token_ids) == limit:
-            stop = 'max_new_tokens'
-        else:
-            inputs = model.get_input_embeddings()(
-                torch.tensor([[token]], device=prompt_embeds.device)
-            )
-    return Decoded(tuple(token_ids), torch.stack(states), stop)
+        stop = _stop(token_ids, eos_token_id, conditioning_full, limit)
+        if stop:
+            return Decoded(tuple(token_ids), states[:len(token_ids)], stop)
+        check()
+        logits = model.advance(token_ids[-1], states[len(token_ids):len(token_ids) + 1])
+
+
+def _stop(token_ids: Sequence[int], eos_token_id: int | None,
+          conditioning_full: Callable[[Sequence[int]], bool], limit: int) -> Stop | None:
+    """Tell why the decode ends after these tokens, if it does."""
+    if token_ids[-1] == eos_token_id:
+        return 'eos'
+    if conditioning_full(token_ids):
+        return 'conditioning_full'
+    return 'max_new_tokens' if len(token_ids) == limit else None
 
 
 def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> int:

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.vllm.answer_text import AnswerText
 from lego_ros.vllm.decoding import decode, DecodeSettings, Stop
+from lego_ros.vllm.language import transformers_vllm, VisionLanguage
 from lego_ros.vllm.llava import LegoLlava
 from lego_ros.vllm.prompt import encode_prompt
 from lego_ros.vllm.templates import check_template, DEFAULT_TEMPLATE
@@ -66,7 +67,8 @@ class Enrichment:
         untrained one may), ``text`` is the action itself: an empty R would be the null condition
         and the picture would ignore the action.
     :param question: what was asked about the frame.
-    :param image_embeds: H_i, (M, hidden) in the model's dtype and on its device.
+    :param image_embeds: H_i, (M, hidden) on the model's device; in the model's dtype, or float32
+        where engines run it.
     :param text_embeds: H_t, (N, hidden) like H_i. Row k is the state that predicted response token
         k; rows after ``text_rows`` are zero.
     :param text_rows: how many rows of H_t are states, 1 to N.
@@ -92,7 +94,7 @@ class Enricher:
     """
     Asks the VLLM about a frame. One at a time: the tokenizers keep state.
 
-    :param model: the VLLM; its dtype and device are used.
+    :param model: the VLLM, as transformers runs it (in its dtype, on its device) or in parts.
     :param tokenizer: the VLLM's tokenizer.
     :param image_processor: gives the mean and standard deviation of the vision tower's input.
     :param clip_tokenizer: the tokenizer of the LDM's text encoder; tells when R is long enough.
@@ -101,13 +103,13 @@ class Enricher:
 
     def __init__(
         self,
-        model: LegoLlava,
+        model: LegoLlava | VisionLanguage,
         tokenizer: PreTrainedTokenizerBase,
         image_processor: CLIPImageProcessorPil,
         clip_tokenizer: PreTrainedTokenizerBase,
         text_tokens: int = 77,
     ) -> None:
-        self._model = model.eval()
+        self._parts = transformers_vllm(model) if isinstance(model, LegoLlava) else model
         self._tokenizer = tokenizer
         self._image_processor = image_processor
         self._answer_text = AnswerText(tokenizer, clip_tokenizer, text_tokens)
@@ -139,10 +141,11 @@ class Enricher:
         question = question_of(action, settings.template)
         before, after = encode_prompt(question, self._tokenizer)
         check()
-        image_embeds = self._embed_image(image)
+        image_embeds = self._parts.see(self._pixels(image))
+        words = self._parts.language.embed([*before, *after])
         decoded = decode(
-            self._model,
-            torch.cat([self._embed(before), image_embeds, self._embed(after)])[None],
+            self._parts.language,
+            torch.cat([words[:len(before)], image_embeds, words[len(before):]])[None],
             self._tokenizer.eos_token_id,
             settings,
             conditioning_full=self._conditioning_full,
@@ -171,22 +174,15 @@ class Enricher:
         """Tell whether no further token can reach the picture, by H_t or by CLIP's text."""
         return len(token_ids) >= self._text_tokens and self._answer_text.fills_clip(token_ids)
 
-    @torch.no_grad()
-    def _embed(self, token_ids: list[int]) -> Tensor:
-        """Look up the input embeddings (n, hidden) of tokens."""
-        ids = torch.tensor(token_ids, dtype=torch.long, device=self._model.device)
-        return self._model.get_input_embeddings()(ids)
-
-    @torch.no_grad()
-    def _embed_image(self, image: np.ndarray) -> Tensor:
-        """Run the vision tower and the projector once: H_i (M, hidden)."""
+    def _pixels(self, image: np.ndarray) -> Tensor:
+        """Make the vision tower's input (1, 3, S, S) float32 of a frame."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise LegoError(
                 ErrorCode.NOT_A_COLOR_IMAGE,
                 f'the frame is {image.dtype} of shape {image.shape}; give uint8 RGB (H, W, 3)',
             )
-        side = self._model.model.vision_tower.config.image_size
-        pixels = self._image_processor(
+        side = self._parts.image_side
+        pixels: Tensor = self._image_processor(
             images=image,
             do_resize=True,
             size={'height': side, 'width': side},
@@ -194,5 +190,5 @@ class Enricher:
             do_center_crop=False,
             input_data_format='channels_last',
             return_tensors='pt',
-        )['pixel_values'].to(self._model.device, self._model.dtype)
-        return self._model.get_image_features(pixel_values=pixels).pooler_output[0]
+        )['pixel_values']
+        return pixels.float()

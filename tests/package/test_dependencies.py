@@ -62,11 +62,24 @@ SUPPLIERS = {
     'yaml': ('python3-yaml', 'pyyaml'),
 }
 # The same for what training alone imports: not a dependency of a robot.
-TRAINING_SUPPLIERS = {
-    'peft': ('python3-peft-pip', 'peft'),
-    'ray': ('python3-ray-pip', 'ray[data]'),
-    'tensorboard': ('python3-tensorboard-pip', 'tensorboard'),
+EXTRAS = {
+    'engines': {
+        # protobuf, in which ONNX files are written.
+        'google': ('python3-onnx-pip', 'onnx'),
+        'onnx': ('python3-onnx-pip', 'onnx'),
+        'onnx_ir': ('python3-onnxscript-pip', 'onnxscript'),
+        'onnxruntime': ('python3-onnxruntime-pip', 'onnxruntime'),
+        'onnxscript': ('python3-onnxscript-pip', 'onnxscript'),
+        'openvino': ('python3-openvino-pip', 'openvino'),
+    },
+    'training': {
+        'peft': ('python3-peft-pip', 'peft'),
+        'ray': ('python3-ray-pip', 'ray[data]'),
+        'tensorboard': ('python3-tensorboard-pip', 'tensorboard'),
+    },
 }
+PLACES = {'engines': ROOT / 'lego_ros/engines', 'training': ROOT / 'training'}
+"""Which part of the package may import an extra's modules."""
 
 
 def third_party_imports():
@@ -78,7 +91,7 @@ def third_party_imports():
                     names |= {alias.name.split('.')[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom):
                     names.add(node.module.split('.')[0])
-    known = {'lego_ros', '__future__', *TRAINING_SUPPLIERS}
+    known = {'lego_ros', '__future__', *(name for extra in EXTRAS.values() for name in extra)}
     return names - set(sys.stdlib_module_names) - known
 
 
@@ -112,18 +125,19 @@ def test_no_dependency_is_dead():
     assert depended_on() - build == used
 
 
-@pytest.mark.parametrize('module', sorted(TRAINING_SUPPLIERS))
-def test_what_training_alone_needs_is_an_extra(module):
-    key, distribution = TRAINING_SUPPLIERS[module]
-    extra = next(line for line in (ROOT / 'setup.py').read_text().splitlines()
-                 if "'training': [" in line)
-    assert f"'{distribution}>=" in extra
+@pytest.mark.parametrize(('extra', 'module'), [
+    (extra, module) for extra, suppliers in EXTRAS.items() for module in sorted(suppliers)])
+def test_what_one_part_alone_needs_is_an_extra(extra, module):
+    key, distribution = EXTRAS[extra][module]
+    line = next(line for line in (ROOT / 'setup.py').read_text().splitlines()
+                if f"'{extra}': [" in line)
+    assert f"'{distribution}>=" in line
     assert key in {element.text for element in package_xml() if element.tag == 'test_depend'}
     importing = re.compile(rf'^\s*(import|from) (\S+\.)?{module}\b', re.MULTILINE)
     files = [path for folder in ('lego_ros', 'training') for path in (ROOT / folder).rglob('*.py')
              if importing.search(path.read_text(encoding='utf-8'))]
     assert files
-    assert all(path.is_relative_to(ROOT / 'training') for path in files)
+    assert all(path.is_relative_to(PLACES[extra]) for path in files)
 
 
 def test_keys_unknown_to_rosdistro_are_defined_here():

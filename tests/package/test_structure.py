@@ -30,17 +30,18 @@ ROS = {
 
 # What each part may import of the others; everything may import errors and itself.
 ALLOWED = {
-    'vllm': set(),
-    'ldm': set(),
+    'engines': set(),
+    'vllm': {'engines'},
+    'ldm': {'engines'},
     'images': set(),
     'sim': set(),
     'camera': {'images', 'sim'},
     'bundle': {'vllm', 'ldm'},
-    'runtime': {'bundle', 'vllm', 'ldm'},
+    'runtime': {'bundle', 'vllm', 'ldm', 'engines'},
     'ros': {'runtime', 'camera', 'images', 'msg', 'action'},
     'nodes': {'ros', 'runtime', 'bundle', 'camera', 'images', 'msg', 'action'},
-    'cli': {'nodes', 'ros', 'runtime', 'bundle', 'camera', 'images', 'sim', 'training', 'action',
-            'msg'},
+    'cli': {'nodes', 'ros', 'runtime', 'bundle', 'engines', 'camera', 'images', 'sim', 'training',
+            'action', 'msg'},
     'training': {'runtime', 'bundle', 'vllm', 'ldm', 'sim'},
 }
 

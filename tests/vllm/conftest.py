@@ -16,7 +16,12 @@
 
 from __future__ import annotations
 
+from lego_ros.engines.export import export
+from lego_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
+from lego_ros.engines.openvino_engine import OpenVinoEngine
+from lego_ros.engines.torch_engine import TorchEngine
 from lego_ros.vllm.enrichment import Enricher
+from lego_ros.vllm.graphs import vllm_graphs
 from lego_ros.vllm.llava import LegoLlava, tiny_llava_config
 from lego_ros.vllm.templates import QUESTION_TEMPLATES
 from lego_ros.vllm.tokenizers import make_clip_tokenizer, make_llava_tokenizer
@@ -103,3 +108,56 @@ def make_enricher(tokenizer, clip_tokenizer):
 @pytest.fixture
 def enricher(make_enricher, model):
     return make_enricher(model)
+
+
+CAPACITY = 160
+"""Positions of the model that engines are made of; its buffers have 128 rows, then all."""
+
+
+@pytest.fixture(scope='session')
+def engine_model(tokenizer):
+    """Make a model whose queries share keys in pairs and whose projections have biases."""
+    config = tiny_llava_config(len(tokenizer))
+    config.vision_config.initializer_range = 0.2
+    for name, value in {'initializer_range': 0.2, 'num_key_value_heads': 2,
+                        'attention_bias': True, 'mlp_bias': True,
+                        'max_position_embeddings': CAPACITY}.items():
+        setattr(config.text_config, name, value)
+    torch.manual_seed(0)
+    model = LegoLlava(config).eval().requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        if name.endswith('.bias'):
+            parameter.normal_(std=0.2)
+    return model
+
+
+@pytest.fixture(scope='session')
+def graphs(engine_model):
+    return vllm_graphs(engine_model, torch.float32, CAPACITY)
+
+
+@pytest.fixture(scope='session')
+def exported(graphs, tmp_path_factory):
+    """Give the ONNX files of the graphs, each written when it is first asked for."""
+    folder = tmp_path_factory.mktemp('exported')
+
+    def path_of(name):
+        path = folder / f'{name}.onnx'
+        if not path.exists():
+            export(graphs[name], path)
+        return path
+
+    return path_of
+
+
+@pytest.fixture(scope='session')
+def engine_of(graphs, exported):
+    """Load engines by the name of the backend and of the graph."""
+    def load(backend, name):
+        if backend == 'torch':
+            return TorchEngine(graphs[name])
+        if backend == 'onnxruntime':
+            return OnnxRuntimeEngine(exported(name))
+        return OpenVinoEngine(exported(name), backend.partition(' ')[2] or 'float32')
+
+    return load
