@@ -27,7 +27,7 @@ import threading
 import time
 from typing import Any, TYPE_CHECKING
 
-from lego_ros.cli import ask, demo_files
+from lego_ros.cli import ask, demo_files, engine
 from lego_ros.cli.environment import free_domain, require_ros
 from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
 from lego_ros.cli.nodes_process import NodesProcess
@@ -47,7 +47,7 @@ _FIGURES_TIMEOUT = 5.0
 _SERVER_TIMEOUT = 10.0
 # The answer is about a frame that the bag holds bit by bit: a JPEG stream, a few per cent of the
 # size of raw images.
-_PARAMETERS = '/**:\n  ros__parameters:\n    image_transport: compressed\n'
+_PARAMETERS = '/**:\n  ros__parameters:\n    image_transport: compressed\n    backend: {}\n'
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -71,6 +71,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
                         help='where the results go (default out/demo)')
     parser.add_argument('--bundle', type=Path, metavar='DIR',
                         help='model bundle (default: the one of the package)')
+    parser.add_argument('--backend', choices=('torch', *engine.BACKENDS), default='torch',
+                        help='what runs the networks; engines that are missing are built first '
+                        '(default torch)')
     parser.add_argument('--steps', type=whole(0, 1000), default=0, metavar='N',
                         help="denoising steps (default: the bundle's)")
     parser.add_argument('--seed', type=whole(0, 2**63 - 1), default=0, metavar='N',
@@ -143,13 +146,17 @@ def _run_in(work: Path, args: argparse.Namespace, scene: Scene | None, stop: thr
             ) -> int:
     """Start the nodes, ask, end the nodes and write what came of it."""
     parameters = work / 'parameters.yaml'
-    parameters.write_text(_PARAMETERS, 'utf-8')
+    parameters.write_text(_PARAMETERS.format(args.backend), 'utf-8')
     arguments = ['--params', str(parameters), f'--camera={args.source}',
                  '--record', str(work / 'bag')]
     if args.bundle is not None:
         arguments += ['--bundle', str(args.bundle)]
     log = args.out / 'nodes.log'
     with Progress() as progress:
+        if args.backend != 'torch':
+            from lego_ros.engines.cache import EngineCache
+
+            engine.build(args.bundle, args.backend, 'float32', EngineCache(), (), stop, progress)
         progress.show(f'starting the nodes in ROS domain {os.environ["ROS_DOMAIN_ID"]}')
         nodes = NodesProcess(arguments, log)
         try:

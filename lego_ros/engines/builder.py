@@ -133,6 +133,20 @@ def build_engines(graphs: Sequence[Graph], backend: str, source: str, cache: Eng
     return entries
 
 
+def backend_version(backend: str) -> str:
+    """
+    Tell the version of a backend's library.
+
+    :param backend: one of :data:`BACKENDS`.
+    :returns: the version; empty where none is installed.
+    :raises LegoError: INVALID_SETTING: no such backend, or TensorRT is missing.
+    """
+    _check_backend(backend)
+    if backend in TENSORRT_PACKAGES:
+        return load_tensorrt(backend).version
+    return torch.__version__ if backend == 'torch' else _version(backend)
+
+
 def load_engine(network: str, source: str, runner: Runner, cache: EngineCache) -> Engine:
     """
     Load an engine that was built. Every byte of it is checked before.

@@ -22,8 +22,7 @@ import json
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lego_ros.engines.engine import TensorSpec
-from lego_ros.engines.graph import Range
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.errors import ErrorCode, LegoError
 import torch
 

@@ -47,6 +47,21 @@ class TensorSpec:
     shape: tuple[Size, ...]
 
 
+@dataclass(frozen=True)
+class Range:
+    """
+    What a named size may be.
+
+    :param least: smallest value, >= 1.
+    :param typical: what the network is tuned for.
+    :param most: largest value.
+    """
+
+    least: int
+    typical: int
+    most: int
+
+
 class Engine(Protocol):
     """A loaded network. Used from one thread only: contexts of TensorRT allow no more."""
 
@@ -55,6 +70,9 @@ class Engine(Protocol):
 
     outputs: tuple[TensorSpec, ...]
     """All that a run gives."""
+
+    sizes: Mapping[str, Range]
+    """What each named size may be."""
 
     device: torch.device
     """Where its inputs must lie, and its outputs do."""

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from lego_ros.engines.engine import TensorSpec
-from lego_ros.engines.graph import Range
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.errors import ErrorCode, LegoError
 import torch
 from torch import Tensor

@@ -18,23 +18,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lego_ros.engines.engine import TensorSpec
+from lego_ros.engines.engine import Range, TensorSpec
 from torch import nn, Tensor
-
-
-@dataclass(frozen=True)
-class Range:
-    """
-    What a named size may be.
-
-    :param least: smallest value, >= 1.
-    :param typical: what the network is tuned for.
-    :param most: largest value.
-    """
-
-    least: int
-    typical: int
-    most: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lego_ros.engines.description import describe, missing_package, unreadable
+from lego_ros.engines.engine import Range
 from lego_ros.engines.feeds import check_feeds, check_shape, closed, failure, prepare_outputs
 from lego_ros.errors import ErrorCode, LegoError
 import torch
@@ -59,7 +60,7 @@ class OnnxRuntimeEngine:
         self.inputs = description.inputs
         self.outputs = description.outputs
         self._name = description.name
-        self._sizes = description.sizes
+        self.sizes: Mapping[str, Range] = description.sizes
         # Its errors have no common base but Exception.
         self._errors: tuple[type[Exception], ...] = (RuntimeError, *(
             kind for kind in vars(state).values()
@@ -97,7 +98,7 @@ class OnnxRuntimeEngine:
         """
         if self._session is None:
             raise closed(self._name)
-        bound = check_feeds(self.inputs, feeds, self.device, self._sizes)
+        bound = check_feeds(self.inputs, feeds, self.device, self.sizes)
         outputs = prepare_outputs(self.outputs, bound, self.device, feeds, into)
         binding = self._session.io_binding()
         for spec in self.inputs:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from lego_ros.engines.description import describe, missing_package, unreadable
-from lego_ros.engines.engine import TensorSpec
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.engines.feeds import check_feeds, check_shape, closed, failure, prepare_outputs
 from lego_ros.errors import ErrorCode, LegoError
 import torch
@@ -61,7 +61,7 @@ class OpenVinoEngine:
         self.inputs = description.inputs
         self.outputs = description.outputs
         self._name = description.name
-        self._sizes = description.sizes
+        self.sizes: Mapping[str, Range] = description.sizes
         self._openvino: Any = openvino
         core = openvino.Core()
         _check_precision(precision, core)
@@ -91,7 +91,7 @@ class OpenVinoEngine:
         """
         if self._request is None:
             raise closed(self._name)
-        bound = check_feeds(self.inputs, feeds, self.device, self._sizes)
+        bound = check_feeds(self.inputs, feeds, self.device, self.sizes)
         outputs = prepare_outputs(self.outputs, bound, self.device, feeds, into)
         opened = [spec for spec in self.outputs
                   if any(isinstance(size, str) and size not in bound for size in spec.shape)]

@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lego_ros.engines.graph import Range
+from lego_ros.engines.engine import Range
 from lego_ros.engines.tensorrt_api import load_tensorrt, TensorRt
 from lego_ros.errors import ErrorCode, LegoError
 

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lego_ros.engines.engine import TensorSpec
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.engines.feeds import check_feeds, check_shape, closed, failure, prepare_outputs
-from lego_ros.engines.graph import Range
 from lego_ros.engines.tensorrt_api import load_tensorrt
 from lego_ros.errors import ErrorCode, LegoError
 import torch
@@ -60,7 +59,7 @@ class TensorRtEngine:
         self.device = torch.device('cuda', torch.cuda.current_device()
                                    if device.index is None else device.index)
         self._name = f"network '{name}' in TensorRT"
-        self._sizes = dict(sizes)
+        self.sizes: Mapping[str, Range] = dict(sizes)
         self._api.take_errors()
         # What PyTorch has set aside and does not use is no memory to TensorRT.
         torch.cuda.empty_cache()
@@ -86,7 +85,7 @@ class TensorRtEngine:
         """
         if self._context is None:
             raise closed(self._name)
-        bound = check_feeds(self.inputs, feeds, self.device, self._sizes)
+        bound = check_feeds(self.inputs, feeds, self.device, self.sizes)
         outputs = prepare_outputs(self.outputs, bound, self.device, feeds, into)
         try:
             with torch.cuda.device(self.device):

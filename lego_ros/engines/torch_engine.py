@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from lego_ros.engines.engine import TensorSpec
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.engines.feeds import check_feeds, check_shape, closed, failure, prepare_outputs
 from lego_ros.engines.graph import Graph
 from lego_ros.errors import ErrorCode, LegoError
@@ -71,7 +71,7 @@ class TorchEngine:
         self.inputs: tuple[TensorSpec, ...] = graph.inputs
         self.outputs: tuple[TensorSpec, ...] = graph.outputs
         self._name = graph.name
-        self._sizes = dict(graph.sizes)
+        self.sizes: Mapping[str, Range] = dict(graph.sizes)
         self._mode = mode
         try:
             module = graph.module.to(self.device)
@@ -101,7 +101,7 @@ class TorchEngine:
         """
         if self._forward is None:
             raise closed(self._name)
-        bound = check_feeds(self.inputs, feeds, self.device, self._sizes)
+        bound = check_feeds(self.inputs, feeds, self.device, self.sizes)
         into = into or {}
         given = prepare_outputs(
             [spec for spec in self.outputs if spec.name in into], bound, self.device, feeds, into)

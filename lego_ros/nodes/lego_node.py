@@ -22,6 +22,7 @@ frame. Here is its lifecycle, with the models; the questions are in lego_ros.nod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 import threading
 import time
@@ -40,41 +41,44 @@ from lego_ros.ros.parameters import declare, read
 from lego_ros.ros.process import run_node
 from lego_ros.ros.qos import LATCHED_QOS
 from lego_ros.runtime.answering import classify
-from lego_ros.runtime.model import ActionModel, Check
+from lego_ros.runtime.model import ActionModel, Check, ModelChoice
 from lego_ros.runtime.worker import Worker
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 
-LoadModel = Callable[[str, str, str, Check], ActionModel]
+_NO_ENGINE = (ErrorCode.BUNDLE_NOT_FOUND, ErrorCode.BUNDLE_MISMATCH, ErrorCode.BUNDLE_TAMPERED,
+              ErrorCode.INVALID_SETTING)
+
+LoadModel = Callable[[ModelChoice, Check], ActionModel]
 
 
-def load_bundle(folder: str, device: str, precision: str, check: Check) -> ActionModel:
+def load_bundle(choice: ModelChoice, check: Check) -> ActionModel:
     """
     Load a model bundle.
 
-    :param folder: the bundle; empty = the default one.
-    :param device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-    :param precision: float32, bfloat16 or float16.
+    :param choice: of the model.
     :param check: called between the parts; raises LegoError to stop.
     :returns: the model.
     :raises LegoError: a BUNDLE code or INVALID_SETTING.
     """
     # torch and diffusers take seconds to import: not before they are needed.
     from lego_ros.bundle.making import default_bundle
+    from lego_ros.engines.cache import EngineCache
     from lego_ros.runtime.lego_model import LegoModel
 
     check()
-    path = Path(folder).expanduser() if folder else default_bundle()
-    return LegoModel(path, device, precision, check)
+    path = Path(choice.bundle).expanduser() if choice.bundle else default_bundle()
+    cache = EngineCache(Path(choice.engine_cache).expanduser()) if choice.engine_cache else None
+    return LegoModel(path, choice.device, choice.precision, check, choice.backend, cache)
 
 
 class LegoNode(ManagedNode):
     """
     The lifecycle node.
 
-    :param load_model: makes the model from bundle folder, device and precision; calls the fourth
-        argument between its parts, which raises when the node shuts down.
+    :param load_model: makes the model; calls the second argument between its parts, which raises
+        when the node shuts down.
     :param kwargs: for rclpy's node: ``namespace``, ``parameter_overrides``, ``context`` ...
     """
 
@@ -170,12 +174,12 @@ class LegoNode(ManagedNode):
         start = time.monotonic()
         worker = Worker()
         try:
-            model = worker.call(lambda: self._load(values))
+            model, missed = worker.call(lambda: self._load(values))
         except BaseException:
             worker.close()
             raise
         self._worker, self._model, info = worker, model, model.info
-        self._report.configured(info)
+        self._report.configured(info, missed)
         seconds = time.monotonic() - start
         self._engine_info.publish(messages.engine_info(
             self.get_clock().now().to_msg(), info, seconds))
@@ -186,11 +190,21 @@ class LegoNode(ManagedNode):
             self.get_logger().warning(
                 f"bundle '{info.bundle}' is untrained: its answers mean nothing")
 
-    def _load(self, values: dict[str, Any]) -> ActionModel:
-        model = self._load_model(
-            values['bundle'], values['device'], values['precision'], self._check_open)
+    def _load(self, values: dict[str, Any]) -> tuple[ActionModel, LegoError | None]:
+        """Give the model, and why it is not run by the backend that was asked for, if so."""
+        choice = ModelChoice(**{field.name: values[field.name] for field in fields(ModelChoice)})
+        missed = None
+        try:
+            model = self._load_model(choice, self._check_open)
+        except LegoError as error:
+            other = values['fallback']
+            if error.code not in _NO_ENGINE or other in ('error', choice.backend):
+                raise
+            self.get_logger().warning(f'{other} runs the bundle, not {choice.backend}: {error}')
+            missed = error
+            model = self._load_model(replace(choice, backend=other), self._check_open)
         model.warm_up()
-        return model
+        return model, missed
 
     def _activate(self, state: LifecycleState) -> None:
         assert self._worker is not None

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from lego_ros.ros.parameters import Parameter
 
+# engines.builder.BACKENDS but torch; importing it would take torch's seconds.
+ENGINE_BACKENDS = ('onnxruntime', 'openvino', 'tensorrt', 'tensorrt_rtx')
 PARAMETERS = (
     Parameter(
         'bundle', '', 'Folder of the model bundle; empty = the one that comes with the package.',
@@ -28,6 +30,16 @@ PARAMETERS = (
     Parameter(
         'precision', 'float32', 'Number format of weights and activations.',
         choices=('float32', 'bfloat16', 'float16'), read_only=True),
+    Parameter(
+        'backend', 'torch', 'What runs the networks: torch as they are, the others by engines '
+        'that lego-ros engine build has built.', choices=('torch', *ENGINE_BACKENDS),
+        read_only=True),
+    Parameter(
+        'engine_cache', '', "Folder of the engines; empty = the user's.", read_only=True),
+    Parameter(
+        'fallback', 'error', 'What runs the networks where their engines are missing, foreign or '
+        'damaged: error = nothing, the node is not configured.',
+        choices=('error', 'torch', *ENGINE_BACKENDS), read_only=True),
     Parameter(
         'image_transport', 'raw', 'Which camera topic to listen to: raw = image, compressed = '
         'image/compressed.', choices=('raw', 'compressed'), read_only=True),

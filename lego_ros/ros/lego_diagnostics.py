@@ -39,6 +39,7 @@ class LegoDiagnostics:
         self._info: ModelInfo | None = None
         self._camera: ImageInput | None = None
         self._failure: LegoError | None = None
+        self._missed: LegoError | None = None
         self._node = node
         self._lock = threading.Lock()
         self._outcomes: Counter[str] = Counter()
@@ -50,13 +51,14 @@ class LegoDiagnostics:
         diagnostics.add('camera', self._camera_status)
         diagnostics.add('answers', self._answers)
 
-    def configured(self, info: ModelInfo | None) -> None:
+    def configured(self, info: ModelInfo | None, missed: LegoError | None = None) -> None:
         """
         Note what is loaded.
 
         :param info: the model; None = none.
+        :param missed: why another backend than the one asked for runs it; None = it does not.
         """
-        self._info, self._failure = info, None
+        self._info, self._failure, self._missed = info, None, _bare(missed)
 
     def activated(self, camera: ImageInput | None) -> None:
         """
@@ -103,6 +105,8 @@ class LegoDiagnostics:
             return
         status.message = f'bundle {info.bundle} {info.bundle_version} on {info.device}'
         status.values.update(vars(info))
+        if self._missed is not None:
+            status.raise_to(WARN, f'{info.backend} runs the bundle instead: {self._missed}')
         if not info.trained:
             status.raise_to(WARN, f"bundle '{info.bundle}' is untrained: answers mean nothing")
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A model bundle at work: LEGO's VLLM and LDM, run by PyTorch."""
+"""A model bundle at work: LEGO's VLLM and LDM, run by engines."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ from lego_ros.bundle.architecture import check_architectures
 from lego_ros.bundle.environment import offline_and_quiet
 from lego_ros.bundle.integrity import verify
 from lego_ros.bundle.manifest import Manifest
+from lego_ros.engines.builder import backend_version
+from lego_ros.engines.cache import EngineCache
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.ldm.pipeline import LegoPipeline
+from lego_ros.ldm.drawing import Drawer, DrawingSettings
+from lego_ros.ldm.loading import load_component
 from lego_ros.ldm.view import View
 from lego_ros.runtime.model import (
     ActionModel,
@@ -35,17 +38,21 @@ from lego_ros.runtime.model import (
     ModelInfo,
     OnStep,
 )
+from lego_ros.runtime.networks import (
+    built_engines,
+    bundle_graphs,
+    load_networks,
+    PRECISIONS,
+    runner_for,
+    torch_engines,
+)
+from lego_ros.runtime.weights import count_weights
+from lego_ros.vllm.engine_language import engine_vllm
 from lego_ros.vllm.enrichment import Enricher, Enrichment, EnrichmentSettings
-from lego_ros.vllm.llava import LegoLlava
-from lego_ros.vllm.loading import load_vllm
+from lego_ros.vllm.loading import load_processors
 import numpy as np
 import torch
 
-PRECISIONS = {
-    'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
-
-# Below so many weights, sharing a layer out over threads costs more than it saves: the tiny
-# bundle's 100 steps took 14.3 s of CPU time on two threads and 2.6 s on one.
 _SMALL = 5_000_000
 
 
@@ -57,32 +64,39 @@ class LegoModel(ActionModel):
     :param device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: the GPU where there is one.
     :param precision: float32, bfloat16 or float16.
     :param check: called between the parts; raises LegoError to stop.
-    :raises LegoError: a BUNDLE code, INVALID_SETTING for the device, OUT_OF_MEMORY by way of
-        :func:`lego_ros.runtime.answering.classify`.
+    :param backend: what runs the networks, of ``engines.builder.BACKENDS``.
+    :param cache: where their engines were built to; None = the user's. PyTorch needs none.
+    :raises LegoError: a BUNDLE code, INVALID_SETTING for device, precision or backend,
+        OUT_OF_MEMORY by way of :func:`lego_ros.runtime.answering.classify`.
     """
 
     def __init__(self, folder: Path, device: str = 'auto', precision: str = 'float32',
-                 check: Check = lambda: None) -> None:
+                 check: Check = lambda: None, backend: str = 'torch',
+                 cache: EngineCache | None = None) -> None:
         offline_and_quiet()
         manifest, manifest_hash = verify(folder, lambda done, total: check())
         check_architectures(folder)
         self._device = choose_device(device)
-        dtype = PRECISIONS[precision]
-        vllm, tokenizer, processor = load_vllm(folder / 'vllm', dtype)
-        check()
-        pipeline = LegoPipeline.from_pretrained(folder, torch_dtype=dtype)
-        check()
-        _check_sizes(folder, manifest, vllm, pipeline)
-        self._view = View(manifest.view)
-        self._pipeline = pipeline.to(self._device)
-        self._enricher = Enricher(
-            vllm.to(self._device), tokenizer, processor, pipeline.tokenizer, manifest.text_tokens)
-        networks = [vllm, pipeline.unet, pipeline.vae, pipeline.text_encoder,
-                    pipeline.conditioning]
-        parameters = sum(p.numel() for network in networks for p in network.parameters())
-        if self._device.type == 'cpu' and parameters < _SMALL:
+        weights = count_weights(folder)
+        if self._device.type == 'cpu' and weights < _SMALL:
             torch.set_num_threads(1)
-        self.info = _describe_model(manifest, manifest_hash, self._device, precision, parameters)
+        tokenizer, processor = load_processors(folder / 'vllm')
+        clip_tokenizer = load_component(folder, 'tokenizer', None)
+        if backend == 'torch':
+            dtype = PRECISIONS[precision]
+            vllm, pipeline = load_networks(folder, manifest, dtype, check)
+            self._engines = torch_engines(bundle_graphs(vllm, pipeline, dtype), self._device)
+        else:
+            runner = runner_for(backend, self._device, precision, torch.get_num_threads())
+            self._engines = built_engines(manifest_hash, runner, cache or EngineCache(), check)
+        self._view = View(manifest.view)
+        self._drawer = Drawer(
+            self._engines, clip_tokenizer, load_component(folder, 'scheduler', None))
+        self._enricher = Enricher(
+            engine_vllm(self._engines), tokenizer, processor, clip_tokenizer,
+            manifest.text_tokens)
+        self.info = _describe_model(
+            manifest, manifest_hash, backend, self._device, precision, weights)
 
     def warm_up(self) -> None:
         """Answer once about a grey frame, with a few tokens and two steps."""
@@ -106,29 +120,25 @@ class LegoModel(ActionModel):
                check: Check, on_step: OnStep) -> np.ndarray:
         """See :meth:`ActionModel.depict`."""
         enrichment: Enrichment = description.embeddings
-
-        def after_step(pipeline: LegoPipeline, step: int, timestep: object, values: dict) -> dict:
-            on_step(step + 1, settings.steps)
-            return values
-
-        pictures = self._pipeline(
+        pictures = self._drawer.draw(
             self._view.ldm_view(rgb, self.info.height)[None],
-            prompt=description.text,
+            [description.text],
             image_embeds=enrichment.image_embeds[None],
             text_embeds=enrichment.text_embeds[None],
-            num_inference_steps=settings.steps,
-            image_guidance_scale=settings.image_scale,
-            guidance_scale=settings.text_scale,
+            settings=DrawingSettings(settings.steps, settings.image_scale, settings.text_scale),
             generator=torch.Generator().manual_seed(settings.seed),
-            callback_on_step_end=after_step,
             check=check,
-        ).images
+            on_step=on_step,
+        )
         picture = (pictures[0] * 255).round().clip(0, 255).astype(np.uint8)
         return self._view.answer_view(picture, *rgb.shape[:2])
 
     def close(self) -> None:
         """Drop the networks and give the GPU's memory back."""
-        del self._pipeline, self._enricher
+        self._drawer.close()
+        for engine in self._engines.values():
+            engine.close()
+        del self._drawer, self._enricher, self._engines
         gc.collect()
         if self._device.type == 'cuda':
             torch.cuda.empty_cache()
@@ -158,39 +168,16 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _check_sizes(folder: Path, manifest: Manifest, vllm: LegoLlava,
-                 pipeline: LegoPipeline) -> None:
-    conditioning = pipeline.conditioning.config
-    found = {
-        'resolution': pipeline.resolution,
-        'image_tokens': vllm.image_tokens,
-        'text_tokens': conditioning.text_tokens,
-        'conditioning_channels': conditioning.cross_attention_dim,
-        'vllm_hidden': vllm.config.text_config.hidden_size,
-    }
-    wrong = [
-        f'{name} is {value} in the networks and {getattr(manifest, name)} in bundle.yaml'
-        for name, value in found.items() if value != getattr(manifest, name)]
-    if conditioning.image_tokens != manifest.image_tokens:
-        wrong.append(f'the conditioning takes {conditioning.image_tokens} image tokens')
-    if conditioning.vllm_hidden != manifest.vllm_hidden:
-        wrong.append(f'the conditioning takes hidden states of {conditioning.vllm_hidden}')
-    if wrong:
-        raise LegoError(
-            ErrorCode.BUNDLE_MISMATCH,
-            f"the networks in '{folder}' do not fit each other: {'; '.join(wrong)}")
-
-
-def _describe_model(manifest: Manifest, manifest_hash: str, device: torch.device, precision: str,
-                    parameters: int) -> ModelInfo:
+def _describe_model(manifest: Manifest, manifest_hash: str, backend: str, device: torch.device,
+                    precision: str, parameters: int) -> ModelInfo:
     name = str(device)
     if device.type == 'cuda':
         name = f'{device} ({torch.cuda.get_device_name(device)})'
     identity = '\n'.join(
-        [manifest_hash, 'torch', torch.__version__, precision, name])
+        [manifest_hash, backend, backend_version(backend), precision, name])
     return ModelInfo(
         bundle=manifest.name, bundle_version=manifest.version, bundle_sha256=manifest_hash,
-        trained=manifest.trained, training_data=manifest.training_data, backend='torch',
+        trained=manifest.trained, training_data=manifest.training_data, backend=backend,
         device=name, precision=precision,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         height=manifest.resolution, width=manifest.resolution,

@@ -64,6 +64,25 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class ModelChoice:
+    """
+    Which model is asked for; the fields are the node's parameters of these names.
+
+    :param bundle: its folder; empty = the one that comes with the package.
+    :param device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    :param precision: float32, bfloat16 or float16.
+    :param backend: what runs the networks.
+    :param engine_cache: folder of engines that were built; empty = the user's.
+    """
+
+    bundle: str = ''
+    device: str = 'auto'
+    precision: str = 'float32'
+    backend: str = 'torch'
+    engine_cache: str = ''
+
+
+@dataclass(frozen=True)
 class AnswerSettings:
     """
     How one query is answered.

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from typing import cast
 
 from lego_ros.engines.engine import Engine
-from lego_ros.engines.graph import Range
 from lego_ros.vllm.language import VisionLanguage
 import torch
 from torch import Tensor
@@ -72,12 +71,11 @@ class EngineLanguage:
     :param embed: of the graph ``embed`` of :func:`lego_ros.vllm.graphs.vllm_graphs`.
     :param prefill: of the graph ``prefill``.
     :param step: of the graph ``step``; all on one device.
-    :param capacity: range of the step's size ``capacity`` that the engine was built for.
     """
 
-    def __init__(self, embed: Engine, prefill: Engine, step: Engine, capacity: Range) -> None:
+    def __init__(self, embed: Engine, prefill: Engine, step: Engine) -> None:
         self._embed, self._prefill, self._step = embed, prefill, step
-        self._capacity = capacity
+        self._capacity = step.sizes['capacity']
         self._device = step.device
         self._kept: dict[int, _Buffer] = {}
         self._buffer: _Buffer | None = None
@@ -135,13 +133,12 @@ class EngineLanguage:
         return self._kept[size]
 
 
-def engine_vllm(engines: Mapping[str, Engine], capacity: Range) -> VisionLanguage:
+def engine_vllm(engines: Mapping[str, Engine]) -> VisionLanguage:
     """
     Take a VLLM as engines run it.
 
     :param engines: of the graphs of :func:`lego_ros.vllm.graphs.vllm_graphs`, by name, on one
         device.
-    :param capacity: range of the step's size ``capacity`` that its engine was built for.
     :returns: its parts.
     """
     vision = engines['vision']
@@ -152,5 +149,5 @@ def engine_vllm(engines: Mapping[str, Engine], capacity: Range) -> VisionLanguag
 
     side = vision.inputs[0].shape[-1]
     return VisionLanguage(
-        EngineLanguage(engines['embed'], engines['prefill'], engines['step'], capacity),
+        EngineLanguage(engines['embed'], engines['prefill'], engines['step']),
         see, cast(int, side))

@@ -23,8 +23,8 @@ from __future__ import annotations
 
 import copy
 
-from lego_ros.engines.engine import TensorSpec
-from lego_ros.engines.graph import Graph, Range
+from lego_ros.engines.engine import Range, TensorSpec
+from lego_ros.engines.graph import Graph
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.vllm.decoder_graph import Prefill, Step
 from lego_ros.vllm.llava import LegoLlava

@@ -24,6 +24,23 @@ from safetensors import SafetensorError
 import torch
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+_FAULTS = (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, SafetensorError)
+
+
+def load_processors(folder: Path) -> tuple[PreTrainedTokenizerBase, CLIPImageProcessorPil]:
+    """
+    Load what goes with the VLLM, but not the VLLM.
+
+    :param folder: what ``save_pretrained`` wrote.
+    :returns: its tokenizer, its image processor.
+    :raises LegoError: BUNDLE_INVALID when a file is missing or unreadable.
+    """
+    try:
+        return (PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True),
+                CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True))
+    except _FAULTS as error:
+        raise _invalid(folder, error) from error
+
 
 def load_vllm(folder: Path, dtype: torch.dtype
               ) -> tuple[LegoLlava, PreTrainedTokenizerBase, CLIPImageProcessorPil]:
@@ -35,9 +52,8 @@ def load_vllm(folder: Path, dtype: torch.dtype
     :returns: the model in evaluation mode on the CPU, its tokenizer, its image processor.
     :raises LegoError: BUNDLE_INVALID when a file is missing, unreadable or incomplete.
     """
+    tokenizer, processor = load_processors(folder)
     try:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-        processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         model, report = LegoLlava.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True,
             dtype=dtype)
@@ -46,8 +62,11 @@ def load_vllm(folder: Path, dtype: torch.dtype
         if wrong:
             raise ValueError(
                 f'weights are missing, of another size or unknown: {", ".join(wrong[:4])}')
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError,
-            SafetensorError) as error:
-        raise LegoError(
-            ErrorCode.BUNDLE_INVALID, f'The vllm in {folder} cannot be loaded: {error}') from error
+    except _FAULTS as error:
+        raise _invalid(folder, error) from error
     return model.eval(), tokenizer, processor
+
+
+def _invalid(folder: Path, error: Exception) -> LegoError:
+    return LegoError(
+        ErrorCode.BUNDLE_INVALID, f'The vllm in {folder} cannot be loaded: {error}')

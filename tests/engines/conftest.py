@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lego_ros.engines.engine import TensorSpec
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.engines.export import export
-from lego_ros.engines.graph import Graph, Range
+from lego_ros.engines.graph import Graph
 import pytest
 import torch
 from torch import nn, Tensor

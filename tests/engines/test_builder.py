@@ -27,8 +27,9 @@ from lego_ros.engines.builder import build_engines, load_engine, Progress, Runne
 from lego_ros.engines.cache import EngineCache
 from lego_ros.engines.cache_pruning import prune_all, prune_outdated, prune_unused
 from lego_ros.engines.cache_record import Key
+from lego_ros.engines.engine import Range
 from lego_ros.engines.export import parity
-from lego_ros.engines.graph import Graph, Range
+from lego_ros.engines.graph import Graph
 from lego_ros.errors import ErrorCode, LegoError
 import pytest
 import torch

@@ -30,8 +30,7 @@ from lego_ros.engines import cache as cache_module
 from lego_ros.engines.cache import default_folder, EngineCache
 from lego_ros.engines.cache_record import Entry, Key, read_entry
 from lego_ros.engines.description import Description
-from lego_ros.engines.engine import TensorSpec
-from lego_ros.engines.graph import Range
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.errors import ErrorCode, LegoError
 import pytest
 import torch

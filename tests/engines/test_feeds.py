@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lego_ros.engines.engine import TensorSpec
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.engines.feeds import check_feeds, check_shape, closed, failure, prepare_outputs
-from lego_ros.engines.graph import Range
 from lego_ros.errors import ErrorCode, LegoError
 import pytest
 import torch

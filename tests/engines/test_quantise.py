@@ -23,9 +23,9 @@ import sys
 from typing import Any
 
 from lego_ros.engines.description import describe
-from lego_ros.engines.engine import TensorSpec
+from lego_ros.engines.engine import Range, TensorSpec
 from lego_ros.engines.export import export, parity, sha256_of
-from lego_ros.engines.graph import Graph, Range
+from lego_ros.engines.graph import Graph
 from lego_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from lego_ros.engines.openvino_engine import OpenVinoEngine
 from lego_ros.engines.quantise import quantised

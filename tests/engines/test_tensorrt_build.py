@@ -21,7 +21,7 @@ import logging
 from pathlib import Path
 
 from lego_ros.engines.description import describe
-from lego_ros.engines.graph import Range
+from lego_ros.engines.engine import Range
 from lego_ros.engines.tensorrt_api import load_tensorrt
 from lego_ros.engines.tensorrt_build import build_tensorrt
 from lego_ros.errors import ErrorCode, LegoError

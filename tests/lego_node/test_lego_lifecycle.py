@@ -154,7 +154,7 @@ def test_close_while_a_bundle_loads(start):
     loading, go_on = threading.Event(), threading.Event()
     lego = start(up=False)
 
-    def load(bundle, device, precision, check):
+    def load(choice, check):
         loading.set()
         assert go_on.wait(20)
         check()
@@ -243,6 +243,43 @@ def test_configure_fails(start, name):
     assert lego.change(ACTIVATE)
     lego.expect_answered()
     lego.status('models', lambda status, values: 'error_code' not in values)
+
+
+def test_another_backend_runs_the_bundle_where_engines_are_missing(start):
+    lego = start(up=False, parameters={'backend': 'openvino', 'fallback': 'torch'})
+    good, asked = lego.node._load_model, []
+
+    def load(choice, check):
+        asked.append(choice)
+        if choice.backend != 'torch':
+            raise LegoError(ErrorCode.BUNDLE_NOT_FOUND, 'no engine; build it')
+        return good(choice, check)
+    lego.node._load_model = load
+    assert lego.change(CONFIGURE)
+    assert [choice.backend for choice in asked] == ['openvino', 'torch']
+    assert asked[0].engine_cache == ''
+    status = lego.status('models', lambda status, values: 'instead' in status.message)
+    assert status.level == status.WARN
+    assert 'no engine; build it' in status.message
+    assert lego.change(ACTIVATE)
+    lego.expect_answered()
+
+
+@pytest.mark.parametrize(('fallback', 'code'), [
+    ('error', ErrorCode.BUNDLE_NOT_FOUND), ('openvino', ErrorCode.BUNDLE_NOT_FOUND),
+    ('torch', ErrorCode.OUT_OF_MEMORY)])
+def test_no_other_backend_is_tried(start, fallback, code):
+    """Not unless asked for, and not for what another one would meet too."""
+    lego = start(up=False, parameters={'backend': 'openvino', 'fallback': fallback})
+    asked = []
+
+    def load(choice, check):
+        asked.append(choice.backend)
+        raise LegoError(code, 'no')
+    lego.node._load_model = load
+    assert not lego.change(CONFIGURE)
+    assert asked == ['openvino']
+    lego.status('models', lambda status, values: values.get('error_code') == code.name)
 
 
 def test_warm_up_fails(start):

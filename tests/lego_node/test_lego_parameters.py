@@ -44,6 +44,7 @@ def test_out_of_range_while_running(shared, name, value):
 
 @pytest.mark.parametrize(('name', 'value'), [
     ('bundle', '/elsewhere'), ('device', 'cuda'), ('precision', 'float16'),
+    ('backend', 'openvino'), ('engine_cache', '/elsewhere'), ('fallback', 'torch'),
     ('image_transport', 'compressed'), ('autostart', True)])
 def test_read_only_while_running(shared, name, value):
     before = shared.get(name)
@@ -69,7 +70,8 @@ def context():
 
 
 @pytest.mark.parametrize(('name', 'value'), [
-    *OUT_OF_RANGE, ('precision', 'float64'), ('image_transport', 'theora')])
+    *OUT_OF_RANGE, ('precision', 'float64'), ('image_transport', 'theora'),
+    ('backend', 'tpu'), ('fallback', 'none')])
 def test_out_of_range_at_start(context, name, value):
     with pytest.raises(InvalidParameterValueException, match=name):
         LegoNode(lambda *_: InstantModel(), context=context,

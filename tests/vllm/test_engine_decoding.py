@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from lego_ros.engines.graph import Range
+from lego_ros.engines.engine import Range
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.vllm.decoding import decode, DecodeSettings
 from lego_ros.vllm.engine_language import engine_vllm, EngineLanguage
@@ -38,8 +38,9 @@ LONG = DecodeSettings(temperature=0, max_new_tokens=1000)
 class Watched:
     """An engine that remembers its runs."""
 
-    def __init__(self, engine):
+    def __init__(self, engine, sizes=None):
         self._engine = engine
+        self.sizes = sizes or engine.sizes
         self.inputs, self.outputs, self.device = engine.inputs, engine.outputs, engine.device
         self.fed, self.gave = [], []
 
@@ -62,7 +63,7 @@ def engines(engine_of, backend):
 @pytest.fixture(scope='module')
 def vllm(engines, graphs):
     """Give the parts over engines that all tests of a backend use one after another."""
-    return engine_vllm(engines, graphs['step'].sizes['capacity'])
+    return engine_vllm(engines)
 
 
 def prompt(length, seed=0):
@@ -133,8 +134,7 @@ def test_logits_words_and_positions_are_equal(vllm, engine_model):
 
 def test_each_token_is_one_run_on_memory_that_stays(engines, graphs):
     watched = {name: Watched(engine) for name, engine in engines.items()}
-    language = EngineLanguage(*(watched[name] for name in NAMES[1:]),
-                              graphs['step'].sizes['capacity'])
+    language = EngineLanguage(*(watched[name] for name in NAMES[1:]))
     decoded = decode(language, prompt(100), None, LONG)
     steps = watched['step'].fed
     assert len(watched['prefill'].fed) == 1
@@ -154,17 +154,15 @@ def test_each_token_is_one_run_on_memory_that_stays(engines, graphs):
 
 
 def test_a_single_capacity_is_one_buffer(engines, engine_model):
-    watched = Watched(engines['step'])
-    language = EngineLanguage(engines['embed'], engines['prefill'], watched,
-                              Range(CAPACITY, CAPACITY, CAPACITY))
+    watched = Watched(engines['step'], {'capacity': Range(CAPACITY, CAPACITY, CAPACITY)})
+    language = EngineLanguage(engines['embed'], engines['prefill'], watched)
     compare(decode(language, prompt(20), None, LONG),
             decode(engine_model, prompt(20), None, LONG))
     assert {feeds['cache'].shape[2] for feeds in watched.fed} == {CAPACITY}
 
 
 def test_going_on_from_nothing_is_refused(engines, graphs):
-    language = EngineLanguage(*(engines[name] for name in NAMES[1:]),
-                              graphs['step'].sizes['capacity'])
+    language = EngineLanguage(*(engines[name] for name in NAMES[1:]))
     with pytest.raises(RuntimeError, match='start'):
         language.advance(1, torch.empty(1, 64))
 
@@ -227,7 +225,7 @@ def test_half_precision_in_openvino_is_near(engine_of, graphs, engine_model):
         engines = {name: engine_of('openvino bfloat16', name) for name in NAMES}
     except LegoError as error:
         pytest.skip(error.message)
-    language = engine_vllm(engines, graphs['step'].sizes['capacity']).language
+    language = engine_vllm(engines).language
     exact = TransformersLanguage(engine_model)
     states = torch.empty(2, 60, 64)
     for model, rows in zip((language, exact), states, strict=True):
