@@ -13,10 +13,11 @@
 # limitations under the License.
 
 """
-Run benchmarks: ``python -m benchmarks [name ...]`` from the root of the repository; none = all.
+Run benchmarks: ``python -m benchmarks [name ...]`` from the root of the repository.
 
-Prints a table for each and writes ``out/bench/<name>.json`` with every sample. A target that is
-missed is told, but is no error: the exit status is 1 only if a benchmark could not be run.
+Without names all are run but ``paper_builds``, which takes much memory and time. Prints a table
+for each and writes ``out/bench/<name>.json`` with every sample. A target that is missed is told,
+but is no error: the exit status is 1 only if a benchmark could not be run.
 """
 
 from __future__ import annotations
@@ -44,7 +45,15 @@ DESCRIPTIONS = {
     'sim': 'frames of the kitchen drawn by one process in software',
     'pairs': 'kitchen pairs and whole videos by one process',
     'train_ldm': "training throughput of the LDM against diffusers' own loop",
+    'frame': "an action frame on the CPU against diffusers' own pipeline",
+    'decode': "a token of the VLLM's answer on the CPU against transformers' generate",
+    'query': 'from a query to its action frame without ROS, against both public pipelines',
+    'engines': 'building and loading the engines of the tiny and the kitchen-size bundle',
+    'paper_builds': "networks of the paper's size exported, and built by TensorRT-RTX",
 }
+
+ON_REQUEST = ('paper_builds',)
+"""Takes much memory and time, so that it is run only when it is named."""
 
 
 def main() -> int:
@@ -52,8 +61,10 @@ def main() -> int:
         prog='benchmarks', description='Benchmarks of lego_ros.',
         epilog='; '.join(f'{name}: {text}' for name, text in DESCRIPTIONS.items()))
     parser.add_argument(
-        'names', nargs='*', metavar='name', help=f'of {", ".join(DESCRIPTIONS)}; none = all')
-    names = parser.parse_args().names or list(DESCRIPTIONS)
+        'names', nargs='*', metavar='name', help=f'of {", ".join(DESCRIPTIONS)}; none = all but '
+        + ', '.join(ON_REQUEST))
+    names = parser.parse_args().names or [
+        name for name in DESCRIPTIONS if name not in ON_REQUEST]
     if unknown := [name for name in names if name not in DESCRIPTIONS]:
         parser.error(f'there is no benchmark {unknown[0]}, only {", ".join(DESCRIPTIONS)}')
     # Neither another run on this machine nor a robot on the network may be heard.

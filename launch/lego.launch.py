@@ -17,6 +17,10 @@ Start lego_node for a camera that is there already.
 
     ros2 launch lego_ros lego.launch.py camera:=/head_camera/image_raw
 
+Build the engines that it will be run by with
+
+    ros2 launch lego_ros lego.launch.py build_only:=true backend:=openvino
+
 Put it into a GroupAction to include it more than once, or under different settings.
 """
 
@@ -25,7 +29,7 @@ from __future__ import annotations
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import OpaqueFunction
 from launch_ros.actions import LifecycleNode
-from lego_ros.ros.launching import ARGUMENTS, node_settings
+from lego_ros.ros.launching import ARGUMENTS, build_engines, node_settings
 from lego_ros.ros.middleware import prepare_middleware
 
 
@@ -35,11 +39,19 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Start the node."""
+    """Start the node, or build its engines."""
+    if context.launch_configurations['build_only'] == 'true':
+        return [build_engines(context)]
     prepare_middleware()
     return [LifecycleNode(
         package='lego_ros', executable='lego_node', name='lego_node',
         **node_settings(context, {
             'bundle': ('bundle', str),
+            'backend': ('backend', str),
+            'precision': ('precision', str),
+            'device': ('device', str),
+            'engine_cache': ('engine_cache', str),
+            'fallback': ('fallback', str),
+            'mode': ('mode', str),
             'image_transport': ('image_transport', str),
             'autostart': ('autostart', bool)}))]

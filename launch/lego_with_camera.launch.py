@@ -54,7 +54,9 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Start the camera and the recorder."""
+    """Start the camera and the recorder, unless engines are to be built alone."""
+    if context.launch_configurations['build_only'] == 'true':
+        return []
     prepare_middleware()
     nodes = [Node(
         package='lego_ros', executable='camera_node', name='camera_node',

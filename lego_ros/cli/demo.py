@@ -33,6 +33,7 @@ from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
 from lego_ros.cli.nodes_process import NodesProcess
 from lego_ros.cli.progress import Progress
 from lego_ros.cli.text import CommandError, printable, whole
+from lego_ros.runtime.model import MODES
 
 if TYPE_CHECKING:
     from lego_ros.cli.demo_scene import Scene
@@ -47,7 +48,8 @@ _FIGURES_TIMEOUT = 5.0
 _SERVER_TIMEOUT = 10.0
 # The answer is about a frame that the bag holds bit by bit: a JPEG stream, a few per cent of the
 # size of raw images.
-_PARAMETERS = '/**:\n  ros__parameters:\n    image_transport: compressed\n    backend: {}\n'
+_PARAMETERS = ('/**:\n  ros__parameters:\n    image_transport: compressed\n    backend: {}\n'
+               '    mode: {}\n')
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -74,6 +76,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument('--backend', choices=('torch', *engine.BACKENDS), default='torch',
                         help='what runs the networks; engines that are missing are built first '
                         '(default torch)')
+    parser.add_argument('--mode', choices=MODES, default='exact',
+                        help='fast: draw nearly the exact picture of the same seed by 20 '
+                        'denoising steps at most (default exact)')
     parser.add_argument('--steps', type=whole(0, 1000), default=0, metavar='N',
                         help="denoising steps (default: the bundle's)")
     parser.add_argument('--seed', type=whole(0, 2**63 - 1), default=0, metavar='N',
@@ -146,7 +151,7 @@ def _run_in(work: Path, args: argparse.Namespace, scene: Scene | None, stop: thr
             ) -> int:
     """Start the nodes, ask, end the nodes and write what came of it."""
     parameters = work / 'parameters.yaml'
-    parameters.write_text(_PARAMETERS.format(args.backend), 'utf-8')
+    parameters.write_text(_PARAMETERS.format(args.backend, args.mode), 'utf-8')
     arguments = ['--params', str(parameters), f'--camera={args.source}',
                  '--record', str(work / 'bag')]
     if args.bundle is not None:

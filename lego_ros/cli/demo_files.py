@@ -212,7 +212,8 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         ('bundle', f'{source["bundle"]} {engine["bundle_version"]}, '
                    f'{source["bundle_sha256"][:12]}'),
         ('engine', f'{source["backend"]} {source["precision"]} on {engine["device"]}'),
-        ('sampling', f'{source["steps"]} steps, image scale {source["image_scale"]:.3g}, '
+        ('sampling', f'{source["steps"]} steps, {source["mode"]} mode, '
+                     f'image scale {source["image_scale"]:.3g}, '
                      f'text scale {source["text_scale"]:.3g}'),
         ('seed', str(source['seed'])),
         ('frame age', f'{report["frame"]["age_s"] * 1e3:.0f} ms'),

@@ -21,7 +21,7 @@ frame. Here is its lifecycle, with the models; the questions are in lego_ros.nod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 import threading
@@ -42,6 +42,7 @@ from lego_ros.ros.process import run_node
 from lego_ros.ros.qos import LATCHED_QOS
 from lego_ros.runtime.answering import classify
 from lego_ros.runtime.model import ActionModel, Check, ModelChoice
+from lego_ros.runtime.sharing import PROCESS_MODELS, SharedModels
 from lego_ros.runtime.worker import Worker
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
@@ -64,12 +65,11 @@ def load_bundle(choice: ModelChoice, check: Check) -> ActionModel:
     """
     # torch and diffusers take seconds to import: not before they are needed.
     from lego_ros.bundle.making import default_bundle
-    from lego_ros.engines.cache import EngineCache
     from lego_ros.runtime.lego_model import LegoModel
 
     check()
     path = Path(choice.bundle).expanduser() if choice.bundle else default_bundle()
-    cache = EngineCache(Path(choice.engine_cache).expanduser()) if choice.engine_cache else None
+    cache = Path(choice.engine_cache).expanduser() if choice.engine_cache else None
     return LegoModel(path, choice.device, choice.precision, check, choice.backend, cache)
 
 
@@ -79,13 +79,17 @@ class LegoNode(ManagedNode):
 
     :param load_model: makes the model; calls the second argument between its parts, which raises
         when the node shuts down.
+    :param models: where the model is shared with the other nodes of the process.
     :param kwargs: for rclpy's node: ``namespace``, ``parameter_overrides``, ``context`` ...
     """
 
-    def __init__(self, load_model: LoadModel = load_bundle, **kwargs: Any) -> None:
+    def __init__(self, load_model: LoadModel = load_bundle,
+                 models: SharedModels = PROCESS_MODELS, **kwargs: Any) -> None:
         super().__init__('lego_node', **kwargs)
         declare(self, PARAMETERS)
         self._load_model = load_model
+        self._models = models
+        self._key: Hashable = None
         self._worker: Worker | None = None
         self._model: ActionModel | None = None
         self._camera: ImageInput | None = None
@@ -172,13 +176,11 @@ class LegoNode(ManagedNode):
     def _configure(self) -> None:
         values = read(self, PARAMETERS)
         start = time.monotonic()
-        worker = Worker()
-        try:
-            model, missed = worker.call(lambda: self._load(values))
-        except BaseException:
-            worker.close()
-            raise
-        self._worker, self._model, info = worker, model, model.info
+        choice = ModelChoice(**{field.name: values[field.name] for field in fields(ModelChoice)})
+        key = (self._load_model, choice, values['fallback'])
+        self._worker, (self._model, missed) = self._models.take(
+            key, lambda: self._load(choice, values['fallback']), lambda loaded: loaded[0].close())
+        self._key, info = key, self._model.info
         self._report.configured(info, missed)
         seconds = time.monotonic() - start
         self._engine_info.publish(messages.engine_info(
@@ -190,14 +192,12 @@ class LegoNode(ManagedNode):
             self.get_logger().warning(
                 f"bundle '{info.bundle}' is untrained: its answers mean nothing")
 
-    def _load(self, values: dict[str, Any]) -> tuple[ActionModel, LegoError | None]:
+    def _load(self, choice: ModelChoice, other: str) -> tuple[ActionModel, LegoError | None]:
         """Give the model, and why it is not run by the backend that was asked for, if so."""
-        choice = ModelChoice(**{field.name: values[field.name] for field in fields(ModelChoice)})
         missed = None
         try:
             model = self._load_model(choice, self._check_open)
         except LegoError as error:
-            other = values['fallback']
             if error.code not in _NO_ENGINE or other in ('error', choice.backend):
                 raise
             self.get_logger().warning(f'{other} runs the bundle, not {choice.backend}: {error}')
@@ -225,14 +225,9 @@ class LegoNode(ManagedNode):
     def _free(self) -> None:
         if self._worker is None:
             return
-        worker, self._worker = self._worker, None
-        model, self._model = self._model, None
+        self._worker = self._model = None
         self._report.configured(None)
-        try:
-            if model is not None:
-                worker.call(model.close)
-        finally:
-            worker.close()
+        self._models.give_back(self._key)
 
 
 def main(args: Sequence[str] | None = None) -> int:

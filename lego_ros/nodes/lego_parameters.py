@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from lego_ros.ros.parameters import Parameter
+from lego_ros.runtime.model import MODES
 
 # engines.builder.BACKENDS but torch; importing it would take torch's seconds.
 ENGINE_BACKENDS = ('onnxruntime', 'openvino', 'tensorrt', 'tensorrt_rtx')
@@ -50,6 +51,10 @@ PARAMETERS = (
         'seed', 0, 'Seed of the answers; 0 = another one for each query.',
         minimum=0, maximum=2**63 - 1),
     Parameter('steps', 0, "Denoising steps; 0 = the bundle's.", minimum=0, maximum=1000),
+    Parameter(
+        'mode', 'exact', 'How the action frame is drawn: exact = by all denoising steps; fast = '
+        'by 20 of them at most, half of them guided: nearly the exact picture of the same seed, '
+        'not quite.', choices=MODES),
     Parameter(
         'image_scale', 0.0, "Guidance scale s_x of the input frame; 0 = the bundle's (1.5 in the "
         'paper). Higher stays closer to the frame.', minimum=0, maximum=50),

@@ -145,7 +145,7 @@ class Queries:
         with self._admission:
             engine, self._engine = self._engine, None
         if engine is not None:
-            engine.worker.cancel_all(ErrorCode.NOT_ACTIVE, reason)
+            engine.worker.cancel_all(ErrorCode.NOT_ACTIVE, reason, self)
 
     def destroy(self) -> None:
         """Leave the graph; a caller would otherwise wait for the server of a node that is gone."""
@@ -196,10 +196,11 @@ class Queries:
         ask.query = admit(ask.query, values['max_query_length'])
         defaults = Wishes(
             values['seed'], values['steps'], values['image_scale'], values['text_scale'])
-        settings = ask.wishes.settle(defaults, values['temperature'], engine.model.info)
+        settings = ask.wishes.settle(
+            defaults, values['temperature'], values['mode'], engine.model.info)
         self._tell(ask, 'waiting', 0, 0)
         return engine.worker.submit(
-            lambda token: self._answer(ask, engine, settings, token))
+            lambda token: self._answer(ask, engine, settings, token), self)
 
     def _conclude(self, ask: Ask, error: BaseException | None) -> None:
         """Say how a query ended; in the worker's thread or, where it was refused, at once."""

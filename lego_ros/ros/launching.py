@@ -17,13 +17,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import os.path
 from pathlib import Path
 import posixpath
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import get_package_prefix, get_package_share_directory
 from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -42,6 +44,36 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         'bundle', default_value='',
         description='Folder of the model bundle; empty = as the parameter file says.'),
+    DeclareLaunchArgument(
+        'backend', default_value='',
+        choices=['', 'torch', 'onnxruntime', 'openvino', 'tensorrt', 'tensorrt_rtx'],
+        description='What runs the networks; all but torch by engines that build_only has built. '
+                    'Empty = as the parameter file says.'),
+    DeclareLaunchArgument(
+        'precision', default_value='', choices=['', 'float32', 'bfloat16', 'float16'],
+        description='Number format of weights and activations; empty = as the parameter file '
+                    'says.'),
+    DeclareLaunchArgument(
+        'device', default_value='',
+        description='Where the models run: auto, cpu, cuda or cuda:N; empty = as the parameter '
+                    'file says.'),
+    DeclareLaunchArgument(
+        'engine_cache', default_value='',
+        description='Folder of the engines; empty = as the parameter file says.'),
+    DeclareLaunchArgument(
+        'fallback', default_value='',
+        choices=['', 'error', 'torch', 'onnxruntime', 'openvino', 'tensorrt', 'tensorrt_rtx'],
+        description='What runs the networks where their engines are missing, foreign or damaged: '
+                    'error = nothing, or a backend; empty = as the parameter file says.'),
+    DeclareLaunchArgument(
+        'mode', default_value='', choices=['', 'exact', 'fast'],
+        description='How the action frame is drawn: fast = nearly the exact picture in a fraction '
+                    'of the time; empty = as the parameter file says.'),
+    DeclareLaunchArgument(
+        'build_only', default_value='false', choices=['true', 'false'],
+        description='Start nothing but lego-ros engine build, for the arguments bundle, backend, '
+                    'precision and engine_cache, and end with it. What is not given is as in that '
+                    'command, whatever the parameter file says; backend must be given.'),
     DeclareLaunchArgument(
         'image_transport', default_value='', choices=['', 'raw', 'compressed'],
         description='Which images of the camera to use; empty = as the parameter file says.'),
@@ -93,6 +125,37 @@ def node_settings(context: LaunchContext, parameters: Mapping[str, tuple[str, ty
         # What is being imported or read from the disk is not interrupted.
         'sigterm_timeout': '20',
     }
+
+
+def build_engines(context: LaunchContext) -> ExecuteProcess:
+    """
+    Build the engines that the launch arguments name; the launch ends with that, or fails with it.
+
+    :param context: with :data:`ARGUMENTS`.
+    :returns: the process.
+    :raises ValueError: no backend is given.
+    """
+    given = context.launch_configurations
+    if not given['backend']:
+        raise ValueError('build_only: say what to build engines for, with backend:=...')
+    command = [str(Path(get_package_prefix('lego_ros'), 'bin', 'lego-ros')), 'engine']
+    if given['engine_cache']:
+        command += ['--cache', os.path.expanduser(given['engine_cache'])]
+    command += ['build', '--backend', given['backend']]
+    if given['precision']:
+        command += ['--precision', given['precision']]
+    if given['bundle']:
+        command += ['--bundle', os.path.expanduser(given['bundle'])]
+    # No terminal: there the command draws a bar, which launch would cut to lines.
+    return ExecuteProcess(cmd=command, output='screen', on_exit=_end)
+
+
+def _end(event: ProcessExited, context: LaunchContext) -> Shutdown:
+    """End the launch; an exception is the only way to make its exit status a failure's."""
+    if event.returncode:
+        raise RuntimeError(
+            f'no engines: lego-ros engine build ended with status {event.returncode}')
+    return Shutdown(reason='the engines are built')
 
 
 def camera_topics(image: str) -> list[tuple[str, str]]:

@@ -78,8 +78,9 @@ def provenance(info: ModelInfo, settings: AnswerSettings, age: int,
         software_version=__version__,
         bundle=info.bundle, bundle_sha256=info.bundle_sha256, trained=info.trained,
         backend=info.backend, precision=info.precision, fingerprint=info.fingerprint,
-        seed=settings.seed, steps=settings.steps, image_scale=settings.image_scale,
-        text_scale=settings.text_scale, temperature=settings.temperature,
+        seed=settings.seed, steps=settings.steps, mode=settings.mode,
+        image_scale=settings.image_scale, text_scale=settings.text_scale,
+        temperature=settings.temperature,
         frame_age=duration(age * 1e-9),
         stages=[StageTiming(stage=name, duration=duration(seconds))
                 for name, seconds in list(stages.items())[:MAX_STAGES]])

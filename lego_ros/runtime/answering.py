@@ -84,7 +84,7 @@ def answer(model: ActionModel, action: str, take_frame: Callable[[], Frame[Sourc
     :param model: what describes and depicts.
     :param action: the action phrase.
     :param take_frame: takes and decodes the newest frame, at the last moment.
-    :param settings: seed, steps, scales, temperature.
+    :param settings: seed, steps, scales, temperature, mode.
     :param token: stops the answer between two tokens or denoising steps.
     :param progress: whom to tell.
     :returns: description and picture.
@@ -105,7 +105,7 @@ def answer(model: ActionModel, action: str, take_frame: Callable[[], Frame[Sourc
                 lambda step, steps: progress.stage('describe', step, steps))
         token.check()
         progress.described(frame, description, timer)
-        progress.stage('depict', 0, settings.steps)
+        progress.stage('depict', 0, settings.steps_taken)
         with timer.stage('depict'):
             picture = model.depict(
                 frame.rgb, description, settings, token.check,

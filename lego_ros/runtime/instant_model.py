@@ -70,14 +70,14 @@ class InstantModel(ActionModel):
 
         :param rgb: (H, W, 3) uint8.
         :param description: not used.
-        :param settings: ``steps`` checks and reports are made.
+        :param settings: ``steps_taken`` checks and reports are made.
         :param check: called before each step.
         :param on_step: called after each step.
         :returns: (64, 64, 3) uint8.
         """
-        for step in range(settings.steps):
+        for step in range(settings.steps_taken):
             check()
-            on_step(step + 1, settings.steps)
+            on_step(step + 1, settings.steps_taken)
         rows = np.arange(SIDE) * rgb.shape[0] // SIDE
         columns = np.arange(SIDE) * rgb.shape[1] // SIDE
         return rgb[rows][:, columns]

@@ -28,6 +28,7 @@ from lego_ros.engines.builder import backend_version
 from lego_ros.engines.cache import EngineCache
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.drawing import Drawer, DrawingSettings
+from lego_ros.ldm.fast import FastSettings
 from lego_ros.ldm.loading import load_component
 from lego_ros.ldm.view import View
 from lego_ros.runtime.model import (
@@ -65,14 +66,14 @@ class LegoModel(ActionModel):
     :param precision: float32, bfloat16 or float16.
     :param check: called between the parts; raises LegoError to stop.
     :param backend: what runs the networks, of ``engines.builder.BACKENDS``.
-    :param cache: where their engines were built to; None = the user's. PyTorch needs none.
+    :param cache: folder that their engines were built to; None = the user's. PyTorch needs none.
     :raises LegoError: a BUNDLE code, INVALID_SETTING for device, precision or backend,
         OUT_OF_MEMORY by way of :func:`lego_ros.runtime.answering.classify`.
     """
 
     def __init__(self, folder: Path, device: str = 'auto', precision: str = 'float32',
                  check: Check = lambda: None, backend: str = 'torch',
-                 cache: EngineCache | None = None) -> None:
+                 cache: Path | None = None) -> None:
         offline_and_quiet()
         manifest, manifest_hash = verify(folder, lambda done, total: check())
         check_architectures(folder)
@@ -88,7 +89,7 @@ class LegoModel(ActionModel):
             self._engines = torch_engines(bundle_graphs(vllm, pipeline, dtype), self._device)
         else:
             runner = runner_for(backend, self._device, precision, torch.get_num_threads())
-            self._engines = built_engines(manifest_hash, runner, cache or EngineCache(), check)
+            self._engines = built_engines(manifest_hash, runner, EngineCache(cache), check)
         self._view = View(manifest.view)
         self._drawer = Drawer(
             self._engines, clip_tokenizer, load_component(folder, 'scheduler', None))
@@ -99,13 +100,13 @@ class LegoModel(ActionModel):
             manifest, manifest_hash, backend, self._device, precision, weights)
 
     def warm_up(self) -> None:
-        """Answer once about a grey frame, with a few tokens and two steps."""
+        """Answer once about a grey frame, with a few tokens and two steps, one of them guided."""
         grey = np.full((self.info.height, self.info.width, 3), 128, np.uint8)
         enrichment = self._enricher.enrich(
             grey, 'open the drawer', EnrichmentSettings(temperature=0., max_new_tokens=4))
         self.depict(
-            grey, Description(enrichment.text, enrichment), AnswerSettings(seed=0, steps=2),
-            lambda: None, lambda step, steps: None)
+            grey, Description(enrichment.text, enrichment),
+            AnswerSettings(seed=0, steps=2, mode='fast'), lambda: None, lambda step, steps: None)
 
     def describe(self, rgb: np.ndarray, action: str, settings: AnswerSettings, check: Check,
                  on_token: OnStep) -> Description:
@@ -125,7 +126,7 @@ class LegoModel(ActionModel):
             [description.text],
             image_embeds=enrichment.image_embeds[None],
             text_embeds=enrichment.text_embeds[None],
-            settings=DrawingSettings(settings.steps, settings.image_scale, settings.text_scale),
+            settings=_drawing(settings),
             generator=torch.Generator().manual_seed(settings.seed),
             check=check,
             on_step=on_step,
@@ -166,6 +167,14 @@ def choose_device(name: str) -> torch.device:
             ErrorCode.INVALID_SETTING,
             f"device '{name}' is not there: PyTorch sees {available} GPU(s); use auto or cpu")
     return device
+
+
+def _drawing(settings: AnswerSettings) -> DrawingSettings:
+    fast = None
+    # A single step cannot be drawn by fewer.
+    if settings.mode == 'fast' and settings.steps > 1:
+        fast = FastSettings(settings.steps_taken, (settings.steps_taken + 1) // 2)
+    return DrawingSettings(settings.steps, settings.image_scale, settings.text_scale, fast)
 
 
 def _describe_model(manifest: Manifest, manifest_hash: str, backend: str, device: torch.device,

@@ -112,12 +112,13 @@ class Wishes:
     image_scale: float = 0.
     text_scale: float = 0.
 
-    def settle(self, defaults: Wishes, temperature: float, info: ModelInfo) -> AnswerSettings:
+    def settle(self, defaults: Wishes, temperature: float, mode: str, info: ModelInfo
+               ) -> AnswerSettings:
         """
         Decide how a query is answered: the goal's wish, else the node's, else the bundle's.
 
         :param defaults: the node's parameters.
-        :param temperature: the node's parameter.
+        :param temperature: the node's parameter, as is ``mode``.
         :param info: the model with the bundle's own settings.
         :returns: the settings; a seed that nobody chose is drawn at random.
         :raises LegoError: INVALID_SETTING.
@@ -128,7 +129,8 @@ class Wishes:
             steps=self.steps or defaults.steps or info.steps,
             image_scale=_first(self.image_scale, defaults.image_scale, info.image_scale),
             text_scale=_first(self.text_scale, defaults.text_scale, info.text_scale),
-            temperature=temperature)
+            temperature=temperature,
+            mode=mode)
 
 
 def _first(*values: float) -> float:

@@ -17,12 +17,13 @@ One thread that owns the models.
 
 Inference never runs in a callback of the executor, a TensorRT context is not thread-safe, and two
 answers at once would only make both late. So everything that touches a model runs here, one piece
-of work at a time, and the newest query takes the place of an older one.
+of work at a time. Each camera has a lane, in which the newest query takes the place of an older
+one; between lanes, who came first is served first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 import threading
@@ -41,44 +42,49 @@ class Job:
     One piece of work.
 
     :param work: runs in the worker's thread; checks the token it is given.
+    :param lane: that it belongs to.
     :param token: cancels the work, before or while it runs.
     :param done: its result, or the exception that ended it.
     """
 
     work: Callable[[CancelToken], Any]
+    lane: Hashable = None
     token: CancelToken = field(default_factory=CancelToken)
     done: Future = field(default_factory=Future)
 
 
 class Worker:
     """
-    Runs the newest job; the one before it is preempted.
+    Runs the newest job of each lane; the one before it is preempted.
 
     :param name: of the thread.
     """
 
     def __init__(self, name: str = 'models') -> None:
         self._wake = threading.Condition()
-        self._waiting: Job | None = None
+        # By lane, in the order in which they are to run.
+        self._waiting: dict[Hashable, Job] = {}
         self._running: Job | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[CancelToken], Any]) -> Job:
+    def submit(self, work: Callable[[CancelToken], Any], lane: Hashable = None) -> Job:
         """
-        Run this next, instead of what waits or runs.
+        Run this next, instead of what waits or runs in its lane.
 
         :param work: what to run.
+        :param lane: whose work it is.
         :returns: the job; its ``done`` ends with PREEMPTED if a newer one is submitted first.
         :raises LegoError: NOT_ACTIVE, the worker is closed.
         """
-        job = Job(work)
+        job = Job(work, lane)
         with self._wake:
             if self._closed:
                 raise LegoError(ErrorCode.NOT_ACTIVE, _CLOSED)
-            replaced, self._waiting = self._waiting, job
-            if self._running is not None:
+            # In the place of the one before: who asks often does not wait longer for it.
+            replaced, self._waiting[lane] = self._waiting.get(lane), job
+            if self._running is not None and self._running.lane == lane:
                 self._running.token.cancel(ErrorCode.PREEMPTED, 'a newer query took its place')
             self._wake.notify_all()
         if replaced is not None:
@@ -96,25 +102,26 @@ class Worker:
         """
         job.token.cancel(code, message)
         with self._wake:
-            unrun = self._waiting is job
+            unrun = self._waiting.get(job.lane) is job
             if unrun:
-                self._waiting = None
+                del self._waiting[job.lane]
         if unrun:
             _end_unrun(job)
 
-    def cancel_all(self, code: ErrorCode, message: str) -> None:
+    def cancel_all(self, code: ErrorCode, message: str, lane: Hashable = None) -> None:
         """
-        End everything early and wait until the thread is idle.
+        End all of a lane early and wait until that has happened.
 
         :param code: as in :meth:`cancel`.
         :param message: the reason, for the callers.
+        :param lane: whose work.
         """
         with self._wake:
-            jobs = [job for job in (self._waiting, self._running) if job is not None]
+            jobs = self._jobs(lane)
         for job in jobs:
             self.cancel(job, code, message)
         with self._wake:
-            self._wake.wait_for(lambda: self._running is None and self._waiting is None)
+            self._wake.wait_for(lambda: not self._jobs(lane))
 
     def call(self, work: Callable[[], Any]) -> Any:
         """
@@ -130,24 +137,29 @@ class Worker:
     def idle(self) -> bool:
         """Whether nothing waits or runs."""
         with self._wake:
-            return self._running is None and self._waiting is None
+            return self._running is None and not self._waiting
 
     def close(self) -> None:
         """End everything early and end the thread."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
-        self.cancel_all(ErrorCode.NOT_ACTIVE, _CLOSED)
+            lanes = {*self._waiting, *([self._running.lane] if self._running else [])}
+        for lane in lanes:
+            self.cancel_all(ErrorCode.NOT_ACTIVE, _CLOSED, lane)
         self._thread.join()
+
+    def _jobs(self, lane: Hashable) -> list[Job]:
+        return [job for job in (self._waiting.get(lane), self._running)
+                if job is not None and job.lane == lane]
 
     def _loop(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._waiting is not None or self._closed)
-                if self._waiting is None:
+                self._wake.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
                     return
-                self._running, self._waiting = self._waiting, None
-                job = self._running
+                job = self._running = self._waiting.pop(next(iter(self._waiting)))
             _run(job)
             with self._wake:
                 self._running = None

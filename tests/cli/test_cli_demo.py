@@ -79,6 +79,7 @@ def test_demo(start, tmp_path, tiny_bundle):
     assert source['bundle_sha256'] == read_manifest(tiny_bundle)[1]
     assert (source['seed'], source['steps'], source['trained']) == (11, 3, False)
     assert (source['image_scale'], source['text_scale']) == (1.5, 7.5)
+    assert source['mode'] == 'exact'
     assert report['camera']['frames_used'] == 1
     assert report['camera']['frames_published'] >= 1
     assert 0 <= report['frame']['age_s'] < 1
@@ -120,6 +121,21 @@ def test_demo(start, tmp_path, tiny_bundle):
     assert again['description'] == report['description']
     assert again['query_id'] != report['query_id']
     assert sorted(path.name for path in out.iterdir()) == sorted([*NAMES, 'nodes.log'])
+
+
+def test_fast_mode(start, tmp_path, tiny_bundle):
+    pictures = {}
+    for mode in ('exact', 'fast'):
+        out = tmp_path / mode
+        status, _, told = start(
+            'demo', '--source', 'photo', '--query', QUESTION, '--bundle', str(tiny_bundle),
+            '--mode', mode, '--steps', '40', '--seed', '11', '--out', str(out)).finish()
+        assert status == 0, told
+        source = json.loads((out / 'report.json').read_text())['provenance']
+        assert (source['mode'], source['steps']) == (mode, 40)
+        pictures[mode] = read_png(out / 'output.png').astype(int)
+    # The same photograph and seed: nearly the same picture. Other seeds are 35 away.
+    assert 0 < np.abs(pictures['exact'] - pictures['fast']).mean() < 8
 
 
 def test_the_kitchen_is_asked_about_what_is_about_to_happen(start, tmp_path, tiny_bundle):

@@ -23,7 +23,11 @@ import importlib.util
 from itertools import pairwise
 from pathlib import Path
 import re
+import subprocess
+import sys
 
+from lego_ros.cli import make_parser
+from lego_ros.cli.engine import run_build
 from lego_ros.nodes import camera_node, lego_parameters, recorder_node
 import pytest
 import yaml
@@ -156,7 +160,12 @@ def test_lego_yaml_tells_ranges_and_what_can_change_live():
 def launched():
     """Run a launch file up to the processes that it would start."""
     from launch import LaunchContext
-    from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+    from launch.actions import (
+        DeclareLaunchArgument,
+        ExecuteProcess,
+        IncludeLaunchDescription,
+        OpaqueFunction,
+    )
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
     from launch_ros.actions import Node
 
@@ -166,6 +175,9 @@ def launched():
                 entity._perform_substitutions(context)
                 found.append([
                     ''.join(part.perform(context) for part in word) for word in entity.cmd[1:]])
+            elif isinstance(entity, ExecuteProcess):
+                found.append([
+                    ''.join(part.perform(context) for part in word) for word in entity.cmd])
             elif isinstance(
                     entity, (DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction)):
                 walk(entity.visit(context) or [], context, found)
@@ -200,10 +212,12 @@ def remappings_of(command):
 
 
 @needs_launch
-def test_nothing_given_leaves_everything_to_the_files(launched):
+def test_nothing_given_leaves_all_but_autostart_to_the_files(launched):
     (command,) = launched('lego.launch.py')
-    assert parameters_of(command) == {
-        entry.name: entry.default for entry in lego_parameters.PARAMETERS}
+    defaults = {entry.name: entry.default for entry in lego_parameters.PARAMETERS}
+    assert parameters_of(command) == {**defaults, 'autostart': True}
+    (command,) = launched('lego.launch.py', autostart='')
+    assert parameters_of(command) == defaults
     assert command.count('--params-file') == 1
 
 
@@ -222,6 +236,72 @@ def test_what_is_given_goes_before_the_parameter_file(launched, tmp_path):
     assert remappings['image/compressed'] == 'head/image_raw/compressed'
     assert remappings['camera_info'] == 'head/camera_info'
     assert command[command.index('--log-level') + 1] == 'debug'
+
+
+@needs_launch
+def test_how_the_networks_run_is_given_to_lego_node_alone(launched, tmp_path):
+    given = {'backend': 'openvino', 'precision': 'bfloat16', 'device': 'cpu',
+             'engine_cache': str(tmp_path), 'fallback': 'torch', 'mode': 'fast'}
+    camera, lego = launched('lego_with_camera.launch.py', **given)
+    assert given.items() <= parameters_of(lego).items()
+    assert parameters_of(camera).get('backend') != 'openvino'
+
+
+@needs_launch
+@pytest.mark.parametrize('name', [path.name for path in FILES])
+def test_build_only_starts_nothing_else(launched, name):
+    (command,) = launched(
+        name, build_only='true', backend='openvino', precision='bfloat16', bundle='~/my_bundle',
+        engine_cache='~/engines', mode='fast')
+    assert Path(command[0]).name == 'lego-ros'
+    assert command[1:] == [
+        'engine', '--cache', str(Path.home() / 'engines'), 'build', '--backend', 'openvino',
+        '--precision', 'bfloat16', '--bundle', str(Path.home() / 'my_bundle')]
+    # What is not given is left to the command.
+    (command,) = launched(name, build_only='true', backend='tensorrt_rtx')
+    assert command[1:] == ['engine', 'build', '--backend', 'tensorrt_rtx']
+
+
+def test_the_command_of_build_only_is_one_that_there_is():
+    args = make_parser().parse_args([
+        'engine', '--cache', 'x', 'build', '--backend', 'openvino', '--precision', 'bfloat16',
+        '--bundle', 'y'])
+    assert (args.run, args.bundle) == (run_build, Path('y'))
+
+
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from lego_ros.ros import launching
+
+launching.get_package_prefix = lambda name: sys.argv[2]
+service = LaunchService(noninteractive=True)
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(sys.argv[1]),
+    launch_arguments=[('build_only', 'true'), ('backend', 'openvino')])]))
+raise SystemExit(service.run())
+"""
+
+
+@needs_launch
+@pytest.mark.parametrize(('script', 'status', 'said'), [
+    ('print("given", *__import__("sys").argv[1:])', 0,
+     'given engine build --backend openvino'),
+    ('raise SystemExit(2)', 1, 'engine build ended with status 2')])
+def test_the_launch_ends_with_the_command(tmp_path, script, status, said):
+    program = tmp_path / 'bin' / 'lego-ros'
+    program.parent.mkdir()
+    program.write_text(f'#!{sys.executable}\n{script}\n')
+    program.chmod(0o755)
+    result = subprocess.run(
+        [sys.executable, '-c', LAUNCH, str(ROOT / 'launch' / 'lego_with_camera.launch.py'),
+         str(tmp_path)], timeout=120, capture_output=True, text=True)
+    assert said in result.stdout + result.stderr
+    assert result.returncode == status
+    assert 'lego_node' not in result.stdout
+    assert 'camera_node' not in result.stdout
 
 
 @needs_launch
@@ -246,6 +326,9 @@ def test_camera_and_recorder_come_with_lego_node(launched, tmp_path):
 @pytest.mark.parametrize(('arguments', 'error'), [
     ({'params_file': '/no/such.yaml'}, '/no/such.yaml'),
     ({'rate': 'fast'}, 'fast'),
+    ({'mode': 'turbo'}, 'turbo'),
+    ({'backend': 'tpu'}, 'tpu'),
+    ({'build_only': 'true'}, 'backend:='),
     ({'image_transport': 'jpeg'}, 'jpeg')])
 def test_bad_arguments_are_refused(launched, arguments, error):
     with pytest.raises((FileNotFoundError, ValueError, RuntimeError), match=error):

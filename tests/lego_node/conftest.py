@@ -78,7 +78,7 @@ class ProbeModel(InstantModel):
         return super().describe(rgb, action, settings, check, on_token)
 
     def depict(self, rgb, description, settings, check, on_step):
-        self._run('depict', settings.steps, check, on_step)
+        self._run('depict', settings.steps_taken, check, on_step)
         if self.picture is not None:
             return self.picture
         return super().depict(rgb, description, settings, check, lambda step, steps: None)

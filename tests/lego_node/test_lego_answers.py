@@ -150,6 +150,36 @@ def test_live_parameters_change_the_next_answer(shared):
     assert all(0 < source.seed < 2**32 for source in sources)
 
 
+def test_fast_mode_from_the_next_answer_on(start):
+    lego = start(parameters={'steps': 100})
+
+    def ask(**wishes):
+        lego.show()
+        before = lego.model.steps['depict']
+        goal = lego.ask(**wishes)
+        result = goal.end()[1]
+        assert result.error_code == 0, result.error_msg
+        told = lego.wait(lambda: {
+            message.steps for message in goal.feedback if message.stage == 'depict'})
+        source = result.action_frame.provenance
+        return source.mode, source.steps, lego.model.steps['depict'] - before, told
+
+    assert ask() == ('exact', 100, 100, {100})
+    assert lego.set_parameters(mode='fast')[0].successful
+    assert ask() == ('fast', 100, 20, {20})
+    assert ask(steps=7) == ('fast', 7, 7, {7})
+    assert not lego.set_parameters(mode='turbo')[0].successful
+    assert ask() == ('fast', 100, 20, {20})
+    # A question on a topic is drawn as the node says, too.
+    lego.show()
+    assert lego.ask_by_topic().error_code == 0
+    for answers in (lego.frames, lego.descriptions):
+        lego.wait(lambda answers=answers: len(answers) == 5)
+        assert [each.provenance.mode for each in answers] == ['exact', *['fast'] * 4]
+    assert lego.set_parameters(mode='exact')[0].successful
+    assert ask() == ('exact', 100, 100, {100})
+
+
 def test_two_robots_side_by_side(start):
     """Two namespaces, two cameras: each answers its own caller from its own frame."""
     left, right = start(namespace='/left'), start(namespace='/right')

@@ -29,7 +29,8 @@ pytestmark = pytest.mark.ros
 OUT_OF_RANGE = [
     ('steps', 1001), ('steps', -1), ('seed', -1), ('image_scale', 50.5), ('text_scale', -0.5),
     ('text_scale', float('nan')), ('temperature', 2.5), ('max_frame_age', -1.),
-    ('max_frame_age', float('inf')), ('max_query_length', 0), ('max_query_length', 1001)]
+    ('max_frame_age', float('inf')), ('max_query_length', 0), ('max_query_length', 1001),
+    ('mode', 'turbo'), ('mode', '')]
 
 
 @pytest.mark.parametrize(('name', 'value'), OUT_OF_RANGE)
@@ -89,7 +90,7 @@ def test_limits_are_allowed(shared):
     for entry in PARAMETERS:
         if entry.read_only:
             continue
-        for value in (entry.minimum, entry.maximum):
+        for value in entry.choices or (entry.minimum, entry.maximum):
             value = type(entry.default)(value)
             result = shared.set_parameters(**{entry.name: value})[0]
             assert result.successful, result.reason

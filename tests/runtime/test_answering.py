@@ -24,7 +24,7 @@ from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.runtime.answering import answer, classify, Frame, Progress
 from lego_ros.runtime.cancel import CancelToken
 from lego_ros.runtime.instant_model import InstantModel
-from lego_ros.runtime.model import AnswerSettings
+from lego_ros.runtime.model import AnswerSettings, FAST_STEPS
 from lego_ros.runtime.queries import admit, Query, QueryIds, REMEMBERED_IDS, Wishes
 from lego_ros.runtime.timings import percentile, StageHistory, StageTimer
 import numpy as np
@@ -159,13 +159,14 @@ def test_folded_white_space_does_not_count():
 
 def test_wishes_go_before_defaults_before_the_bundle():
     defaults = Wishes(seed=5, steps=20, image_scale=2.)
-    settings = Wishes(steps=30).settle(defaults, 0.3, INFO)
+    settings = Wishes(steps=30).settle(defaults, 0.3, 'fast', INFO)
     assert settings == AnswerSettings(
-        seed=5, steps=30, image_scale=2., text_scale=INFO.text_scale, temperature=0.3)
+        seed=5, steps=30, image_scale=2., text_scale=INFO.text_scale, temperature=0.3,
+        mode='fast')
 
 
 def test_a_seed_that_nobody_chose_is_drawn():
-    seeds = {Wishes().settle(Wishes(), 0., INFO).seed for _ in range(50)}
+    seeds = {Wishes().settle(Wishes(), 0., 'exact', INFO).seed for _ in range(50)}
     assert len(seeds) > 45
     assert all(0 < seed < 2**32 for seed in seeds)
 
@@ -178,7 +179,7 @@ SCALES = strategies.one_of(
        strategies.integers(0, 2**64 - 1))
 def test_zero_and_nan_leave_it_to_the_next_level(wished, default, steps, default_steps, seed):
     settings = Wishes(seed, steps, wished, wished).settle(
-        Wishes(3, default_steps, default, default), 0.2, INFO)
+        Wishes(3, default_steps, default, default), 0.2, 'exact', INFO)
     chosen = [value for value in (wished, default) if value > 0]
     assert settings.image_scale == (chosen or [INFO.image_scale])[0]
     assert settings.text_scale == (chosen or [INFO.text_scale])[0]
@@ -191,7 +192,7 @@ def test_zero_and_nan_leave_it_to_the_next_level(wished, default, steps, default
     Wishes(image_scale=50.1), Wishes(text_scale=-1.), Wishes(text_scale=math.inf)])
 def test_out_of_range(wishes):
     with pytest.raises(LegoError, match='must be from') as caught:
-        wishes.settle(Wishes(), 0.2, INFO)
+        wishes.settle(Wishes(), 0.2, 'exact', INFO)
     assert caught.value.code == ErrorCode.INVALID_SETTING
 
 
@@ -213,6 +214,14 @@ def test_answer_goes_through_its_stages():
     assert found.frame is FRAME
     assert (found.picture == 7).all()
     assert list(found.timer.durations) == ['decode', 'describe', 'depict']
+
+
+def test_fast_mode_counts_the_steps_that_are_taken():
+    stages = []
+    answer(InstantModel(), 'open it', lambda: FRAME, AnswerSettings(seed=1, mode='fast'),
+           CancelToken(), Progress(lambda *stage: stages.append(stage)))
+    assert [stage for stage in stages if stage[0] == 'depict'] == [
+        ('depict', step, FAST_STEPS) for step in range(FAST_STEPS + 1)]
 
 
 @pytest.mark.parametrize('stop', ['decode', 'describe', 'described', 'depict'])

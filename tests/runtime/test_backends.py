@@ -14,6 +14,7 @@
 
 """A bundle on every backend that runs here: built, loaded, refused, and by the command line."""
 
+from dataclasses import replace
 import re
 import shutil
 
@@ -21,13 +22,17 @@ from lego_ros.bundle.making import make_tiny
 from lego_ros.cli import main
 from lego_ros.engines.cache import EngineCache
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.ldm.fast import FastSettings
 from lego_ros.runtime.lego_model import LegoModel
-from lego_ros.runtime.model import AnswerSettings
+from lego_ros.runtime.model import AnswerSettings, FAST_STEPS
 from lego_ros.runtime.networks import build_bundle, NETWORKS, runner_for
 from lego_ros.runtime.weights import count_weights
 import numpy as np
 import pytest
 import torch
+
+# Engines take minutes to build where the machine is busy.
+pytestmark = pytest.mark.timeout(900)
 
 SETTINGS = AnswerSettings(seed=3, steps=6, image_scale=1.5, text_scale=7.5, temperature=0.2)
 FRAME = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
@@ -57,12 +62,13 @@ def damaged(cache, tmp_path):
     return EngineCache(tmp_path / 'cache')
 
 
-def answer(model):
-    def nothing(*_):
-        return None
+def no(*_):
+    """Take no part: neither stop it nor look at how it comes along."""
 
-    description = model.describe(FRAME, 'open the drawer', SETTINGS, nothing, nothing)
-    return description.text, model.depict(FRAME, description, SETTINGS, nothing, nothing)
+
+def answer(model):
+    description = model.describe(FRAME, 'open the drawer', SETTINGS, no, no)
+    return description.text, model.depict(FRAME, description, SETTINGS, no, no)
 
 
 @pytest.fixture(scope='module')
@@ -76,7 +82,7 @@ def reference(bundle):
     ('torch', 'bfloat16', 40), ('onnxruntime', 'float32', 1), ('openvino', 'float32', 1),
     ('openvino', 'bfloat16', 40)])
 def test_every_backend_gives_the_same_answer(bundle, cache, reference, backend, precision, most):
-    model = LegoModel(bundle, 'cpu', precision, backend=backend, cache=cache)
+    model = LegoModel(bundle, 'cpu', precision, backend=backend, cache=cache.folder)
     model.warm_up()
     text, picture = answer(model)
     again = answer(model)
@@ -92,11 +98,59 @@ def test_every_backend_gives_the_same_answer(bundle, cache, reference, backend, 
         answer(model)
 
 
+def decibels(one, other):
+    return 10 * np.log10(255**2 / np.square(one.astype(float) - other).mean())
+
+
+@pytest.mark.parametrize('backend', ['torch', 'onnxruntime'])
+def test_fast_mode_draws_nearly_the_exact_picture(bundle, backend, request):
+    cache = None if backend == 'torch' else request.getfixturevalue('cache')
+    model = LegoModel(bundle, 'cpu', backend=backend, cache=cache)
+    description = model.describe(FRAME, 'open the drawer', SETTINGS, no, no)
+
+    def depict(**changes):
+        told = []
+        picture = model.depict(
+            FRAME, description, replace(SETTINGS, **changes), no, lambda *step: told.append(step))
+        return picture, told
+
+    exact, exact_told = depict(steps=40)
+    fast, fast_told = depict(steps=40, mode='fast')
+    assert exact_told == [(step, 40) for step in range(1, 41)]
+    assert fast_told == [(step, FAST_STEPS) for step in range(1, FAST_STEPS + 1)]
+    assert np.array_equal(fast, depict(steps=40, mode='fast')[0])
+    assert not np.array_equal(fast, exact)
+    # 36 dB, and 34 dB of 100 steps; pictures of other seeds are 16 dB away.
+    assert decibels(fast, exact) > 32
+    assert decibels(depict(steps=40, seed=4)[0], exact) < 20
+    assert decibels(depict(steps=40, seed=4, mode='fast')[0], fast) < 20
+    # Where there are no steps to leave out, only the guidance of the later half is.
+    few, told = depict(mode='fast')
+    assert told == [(step, 6) for step in range(1, 7)]
+    assert 45 < decibels(few, depict()[0]) < np.inf
+    assert np.array_equal(depict(steps=1, mode='fast')[0], depict(steps=1)[0])
+    model.close()
+
+
+def test_fast_mode_is_the_ldms():
+    settings = replace(SETTINGS, steps=100, mode='fast')
+    assert settings.steps_taken == FAST_STEPS == FastSettings().steps
+    assert replace(SETTINGS, steps=7, mode='fast').steps_taken == 7
+    assert replace(SETTINGS, steps=100).steps_taken == 100
+
+
+@pytest.mark.parametrize('mode', ['', 'Fast', 'turbo'])
+def test_a_mode_that_there_is_not(mode):
+    with pytest.raises(LegoError, match='exact, fast') as caught:
+        replace(SETTINGS, mode=mode)
+    assert caught.value.code is ErrorCode.INVALID_SETTING
+
+
 def test_each_backend_and_precision_has_its_own_fingerprint(bundle, cache):
     prints = set()
     for backend, precision in (('torch', 'float32'), ('torch', 'bfloat16'),
                                ('openvino', 'float32'), ('openvino', 'bfloat16')):
-        model = LegoModel(bundle, 'cpu', precision, backend=backend, cache=cache)
+        model = LegoModel(bundle, 'cpu', precision, backend=backend, cache=cache.folder)
         prints.add(model.info.fingerprint)
         model.close()
     assert len(prints) == 4
@@ -117,7 +171,7 @@ def test_what_is_there_is_not_built_again(bundle, cache):
 
 def test_engines_that_were_not_built(bundle, tmp_path):
     with pytest.raises(LegoError, match='lego-ros engine build') as caught:
-        LegoModel(bundle, 'cpu', backend='onnxruntime', cache=EngineCache(tmp_path))
+        LegoModel(bundle, 'cpu', backend='onnxruntime', cache=tmp_path)
     assert caught.value.code is ErrorCode.BUNDLE_NOT_FOUND
 
 
@@ -128,11 +182,11 @@ def test_a_damaged_engine_is_not_loaded(bundle, damaged):
     victim.chmod(0o644)
     victim.write_bytes(data)
     with pytest.raises(LegoError, match='unet') as caught:
-        LegoModel(bundle, 'cpu', backend='openvino', cache=damaged)
+        LegoModel(bundle, 'cpu', backend='openvino', cache=damaged.folder)
     assert caught.value.code is ErrorCode.BUNDLE_TAMPERED
     # Building mends it.
     build_bundle(bundle, 'openvino', 'float32', damaged)
-    LegoModel(bundle, 'cpu', backend='openvino', cache=damaged).close()
+    LegoModel(bundle, 'cpu', backend='openvino', cache=damaged.folder).close()
 
 
 @pytest.mark.parametrize(('backend', 'precision', 'match'), [
@@ -140,7 +194,7 @@ def test_a_damaged_engine_is_not_loaded(bundle, damaged):
     ('tpu', 'float32', 'choose one of')])
 def test_what_a_backend_cannot_do(bundle, cache, backend, precision, match):
     with pytest.raises(LegoError, match=match) as caught:
-        LegoModel(bundle, 'cpu', precision, backend=backend, cache=cache)
+        LegoModel(bundle, 'cpu', precision, backend=backend, cache=cache.folder)
     assert caught.value.code is ErrorCode.INVALID_SETTING
 
 

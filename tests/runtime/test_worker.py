@@ -255,3 +255,43 @@ def test_many_threads_submit(worker):
         else:
             assert error.code == ErrorCode.PREEMPTED
     assert len(jobs) == 200
+
+
+def test_lanes_do_not_preempt_each_other(worker, held):
+    work, job = held
+    order = []
+    other = worker.submit(lambda token: order.append('other'), 'other')
+    newer = worker.submit(lambda token: order.append('newer'))
+    newest = worker.submit(lambda token: order.append('newest'))
+    assert code_of(newer) == ErrorCode.PREEMPTED
+    work.step.release()
+    assert code_of(job) == ErrorCode.PREEMPTED
+    newest.done.result(DEADLINE)
+    # The other lane was first, and what replaces a job of one's own does not change that.
+    assert order == ['other', 'newest']
+    assert other.done.done()
+
+
+def test_a_replaced_job_keeps_its_turn(worker, held):
+    work, _job = held
+    order = []
+    worker.submit(lambda token: order.append('first'), 'a')
+    last = worker.submit(lambda token: order.append('b'), 'b')
+    worker.submit(lambda token: order.append('second'), 'a')
+    worker.cancel_all(ErrorCode.NOT_ACTIVE, 'nothing of this lane', 'c')
+    work.step.release()
+    worker.submit(lambda token: None)
+    last.done.result(DEADLINE)
+    assert order == ['second', 'b']
+
+
+def test_cancel_all_ends_one_lane(worker, held):
+    work, job = held
+    waiting = worker.submit(lambda token: 'there', 'other')
+    mine = worker.submit(lambda token: None, 'mine')
+    worker.cancel_all(ErrorCode.NOT_ACTIVE, 'deactivated', 'mine')
+    assert code_of(mine) == ErrorCode.NOT_ACTIVE
+    assert not job.done.done()
+    worker.cancel(job, ErrorCode.CANCELED, 'enough')
+    work.step.release()
+    assert waiting.done.result(DEADLINE) == 'there'
