@@ -21,30 +21,44 @@ Build the engines that it will be run by with
 
     ros2 launch lego_ros lego.launch.py build_only:=true backend:=openvino
 
+Several cameras share one process and its models:
+
+    ros2 launch lego_ros lego.launch.py namespaces:='head wrist' camera:=image_raw
+
 Put it into a GroupAction to include it more than once, or under different settings.
 """
 
 from __future__ import annotations
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import LifecycleNode
 from lego_ros.ros.launching import ARGUMENTS, build_engines, node_settings
 from lego_ros.ros.middleware import prepare_middleware
 
+NAMESPACES = DeclareLaunchArgument(
+    'namespaces', default_value='',
+    description='Instead of namespace, several of them with spaces between: a node in each, for a '
+                'camera each, which share the models.')
+
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and start the node."""
-    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])
+    return LaunchDescription([*ARGUMENTS, NAMESPACES, OpaqueFunction(function=start)])
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Start the node, or build its engines."""
     if context.launch_configurations['build_only'] == 'true':
         return [build_engines(context)]
+    given = context.launch_configurations
+    several = given['namespaces'].split()
+    if several and given['namespace']:
+        raise ValueError('namespace and namespaces: give one of them')
     prepare_middleware()
     return [LifecycleNode(
         package='lego_ros', executable='lego_node', name='lego_node',
+        arguments=['--namespaces', *several] if several else [],
         **node_settings(context, {
             'bundle': ('bundle', str),
             'backend': ('backend', str),

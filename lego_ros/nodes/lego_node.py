@@ -21,8 +21,10 @@ frame. Here is its lifecycle, with the models; the questions are in lego_ros.nod
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 import threading
 import time
@@ -38,13 +40,16 @@ from lego_ros.ros.image_input import ImageInput
 from lego_ros.ros.lego_diagnostics import LegoDiagnostics
 from lego_ros.ros.lifecycle import ManagedNode
 from lego_ros.ros.parameters import declare, read
-from lego_ros.ros.process import run_node
+from lego_ros.ros.process import run_nodes
 from lego_ros.ros.qos import LATCHED_QOS
 from lego_ros.runtime.answering import classify
 from lego_ros.runtime.model import ActionModel, Check, ModelChoice
 from lego_ros.runtime.sharing import PROCESS_MODELS, SharedModels
 from lego_ros.runtime.worker import Worker
+from rclpy.exceptions import InvalidNamespaceException
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.utilities import remove_ros_args
+from rclpy.validate_namespace import validate_namespace
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 
@@ -232,12 +237,28 @@ class LegoNode(ManagedNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """
-    Run the node until it is stopped.
+    Run the node until it is stopped; with ``--namespaces``, one in each, which share the models.
 
     :param args: command line with ``--ros-args``; None = the process's own.
     :returns: exit status.
     """
-    return run_node(LegoNode, args)
+    own = remove_ros_args(None if args is None else ['lego_node', *args])[1:]
+    parser = argparse.ArgumentParser(
+        prog='lego_node', description='Answer questions about what a camera sees.')
+    parser.add_argument(
+        '--namespaces', nargs='+', type=_namespace, default=[''], metavar='NS',
+        help='of the nodes, one for each camera; models of the same settings are loaded once')
+    # A node's default namespace is its remapped one.
+    return run_nodes([partial(LegoNode, namespace=name or None)
+                      for name in parser.parse_args(own).namespaces], args)
+
+
+def _namespace(text: str) -> str:
+    try:
+        validate_namespace(text if text.startswith('/') else f'/{text}')
+    except InvalidNamespaceException as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 if __name__ == '__main__':

@@ -73,7 +73,8 @@ def nodes(path):
             parameters = {
                 ast.literal_eval(name): (ast.literal_eval(value.elts[0]), value.elts[1].id)
                 for name, value in zip(table.keys, table.values, strict=True)}
-            given = {name: ast.literal_eval(value) for name, value in keywords(call).items()}
+            given = {name: ast.literal_eval(value) for name, value in keywords(call).items()
+                     if name != 'arguments'}
             yield given, parameters
 
 
@@ -245,6 +246,18 @@ def test_how_the_networks_run_is_given_to_lego_node_alone(launched, tmp_path):
     camera, lego = launched('lego_with_camera.launch.py', **given)
     assert given.items() <= parameters_of(lego).items()
     assert parameters_of(camera).get('backend') != 'openvino'
+
+
+@needs_launch
+def test_several_cameras_are_one_process(launched):
+    (command,) = launched('lego.launch.py', namespaces='head wrist', camera='image_raw')
+    own = command[:command.index('--ros-args')][-3:]
+    assert own == ['--namespaces', 'head', 'wrist']
+    assert not any('__ns:=' in word for word in command)
+    # A relative topic: each node's is in its own namespace.
+    assert remappings_of(command)['image'] == 'image_raw'
+    with pytest.raises(ValueError, match='give one of them'):
+        launched('lego.launch.py', namespaces='head wrist', namespace='left')
 
 
 @needs_launch

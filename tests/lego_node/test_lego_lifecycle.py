@@ -388,3 +388,36 @@ def test_up_and_down_again_and_again(start):
         assert lego.change(DEACTIVATE)
         assert lego.change(ACTIVATE)
     lego.expect_answered()
+
+
+def test_nodes_of_one_process_share_a_model(start):
+    """Both answer, one after the other, and the last one frees it."""
+    made, freed = [], []
+
+    class Counted(InstantModel):
+        def close(self):
+            freed.append(threading.current_thread().name)
+
+    def load(choice, check):
+        made.append(choice)
+        return Counted()
+
+    left, right, other = (
+        start(object(), load_model=load, parameters=parameters)
+        for parameters in ({}, {}, {'precision': 'bfloat16'}))
+    assert [choice.precision for choice in made] == ['float32', 'bfloat16']
+    for lego in (left, right):
+        lego.show()
+    goals = [lego.ask() for lego in (left, right, left)]
+    codes = [goal.end()[1].error_code for goal in goals]
+    # A node's newer question takes the place of its older one, and of no other node's.
+    assert codes[1:] == [0, 0]
+    assert codes[0] in (0, ErrorCode.PREEMPTED)
+    for lego in (left, other):
+        assert lego.change(DEACTIVATE)
+        assert lego.change(CLEANUP)
+    assert len(freed) == 1
+    right.expect_answered()
+    assert right.change(DEACTIVATE)
+    assert right.change(CLEANUP)
+    assert freed == ['models', 'models']

@@ -37,14 +37,15 @@ FORBIDDEN = ('Traceback', 'cannot schedule', 'context is invalid', 'never retrie
 class Process:
     """The node's process and what it says."""
 
-    def __init__(self, **parameters: object) -> None:
+    def __init__(self, *arguments: str, **parameters: object) -> None:
         words = [word for name, value in parameters.items()
                  for word in ('-p', f'{name}:={value}')]
         # The wheels' bootstrapper must run again in a new process.
         environment = {name: value for name, value in os.environ.items()
                        if name != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
         self.process = subprocess.Popen(
-            [sys.executable, '-m', 'lego_ros.nodes.lego_node', '--ros-args', *words],
+            [sys.executable, '-m', 'lego_ros.nodes.lego_node', *arguments, '--ros-args',
+             *words],
             cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True)
         self.lines: list[str] = []
@@ -127,3 +128,30 @@ def test_parameter_out_of_range_at_start(run):
     assert 'steps' in node.text
     assert '1000' in node.text
     assert 'Traceback' not in node.text
+
+
+def test_a_node_for_each_camera(tmp_path):
+    from lego_ros.bundle.making import make_tiny
+
+    make_tiny(tmp_path / 'tiny')
+    process = Process('--namespaces', 'left', 'right', autostart=True,
+                      bundle=tmp_path / 'tiny')
+    try:
+        process.wait_for('[left.lego_node]: bundle tiny')
+        process.wait_for('[right.lego_node]: bundle tiny')
+        process.process.send_signal(signal.SIGINT)
+        assert process.end() == 0
+    finally:
+        process.process.kill()
+        process.end()
+    assert not any(words in process.text for words in FORBIDDEN)
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (('--namespaces', 'not a name'), 'not a name'), (('--namespaces',), 'at least one'),
+    (('--namespace', 'x', '--left'), '--left')])
+def test_bad_arguments(arguments, words):
+    process = Process(*arguments)
+    assert process.end() == 2
+    assert words in process.text
+    assert 'Traceback' not in process.text

@@ -132,7 +132,8 @@ class VaeObjective(nn.Module):
         Compute the loss.
 
         :param pictures: (B, 3, side, side) in -1 .. 1.
-        :returns: the loss; ``values``, ``squares``, ``edges`` and ``kl``, its parts before their weights.
+        :returns: the loss; ``values``, ``squares``, ``edges`` and ``kl``, its parts before their
+            weights.
         """
         settings = self._settings
         # On a CPU the convolutions of a training step take two thirds of the time in this order.
