@@ -33,7 +33,7 @@ demo: setup  ## Ask a question about a camera stream and show the answer (ARGS="
 	@$(PYTHON_VENV) -m lego_ros.cli demo $(ARGS)
 
 test: setup lint  ## All checks and all tests
-	@$(PYTHON_VENV) -m pytest -q -n 2 --dist loadfile -m 'not gpu' $(ARGS)
+	@$(PYTHON_VENV) -m pytest -q -n 2 --dist loadfile --max-worker-restart 0 -m 'not gpu' $(ARGS)
 
 test-gpu: setup  ## The tests that need a CUDA device
 	@$(PYTHON_VENV) -m pytest -q -m gpu $(ARGS)

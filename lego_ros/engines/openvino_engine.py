@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -56,6 +57,7 @@ class OpenVinoEngine:
             import openvino
         except ImportError as error:
             raise missing_package('openvino', 'the OpenVINO engine', error) from error
+        core = _start(openvino)
         description = describe(path)
         self.device = torch.device('cpu')
         self.inputs = description.inputs
@@ -63,7 +65,6 @@ class OpenVinoEngine:
         self._name = description.name
         self.sizes: Mapping[str, Range] = description.sizes
         self._openvino: Any = openvino
-        core = openvino.Core()
         _check_precision(precision, core)
         settings: dict[str, Any] = {
             'INFERENCE_PRECISION_HINT': _PRECISIONS[precision],
@@ -130,6 +131,18 @@ class OpenVinoEngine:
         else:
             outputs[spec.name] = torch.empty(shape, dtype=spec.dtype)
         value.copy_to(self._shared(outputs[spec.name]))
+
+
+@cache
+def _start(openvino: Any) -> Any:
+    """
+    Start OpenVINO: once, and never ended.
+
+    On a CPU with AMX each start puts a signal stack of its own under the thread, and each end puts
+    back the one from before. Two that overlap leave a stack whose memory is gone, and the next
+    signal, such as Ctrl-C, crashes the process (OpenVINO 2026.4).
+    """
+    return openvino.Core()
 
 
 def _check_precision(precision: str, core: Any) -> None:

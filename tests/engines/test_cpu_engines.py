@@ -20,6 +20,7 @@ from collections.abc import Callable
 import gc
 import os
 from pathlib import Path
+import subprocess
 import sys
 from typing import Any
 
@@ -296,6 +297,31 @@ def test_openvino_loads_from_its_cache(
     engine = OpenVinoEngine(exported('convolutions'), cache=cache)
     assert max(parity(graph_of('convolutions'), engine).values()) < 1e-4
     assert blob.stat().st_size == made.st_size
+
+
+SIGNALLED = """
+import faulthandler, gc, os, signal, sys
+from pathlib import Path
+from lego_ros.engines.openvino_engine import OpenVinoEngine
+
+# A signal stack that the library must leave as it was.
+faulthandler.enable()
+told = []
+signal.signal(signal.SIGINT, lambda *_: told.append(1))
+engines = [OpenVinoEngine(Path(sys.argv[1]), threads=1) for _ in range(3)]
+while engines:
+    engines.pop(0).close()
+    gc.collect()
+    os.kill(os.getpid(), signal.SIGINT)
+print(len(told))
+"""
+
+
+def test_signals_after_openvino_was_closed(exported: Callable) -> None:
+    """It crashed where each engine had a core of its own, on a CPU with AMX."""
+    done = subprocess.run([sys.executable, '-c', SIGNALLED, str(exported('convolutions'))],
+                          capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, '3\n'), done.stderr
 
 
 @pytest.mark.gpu

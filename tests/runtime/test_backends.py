@@ -104,7 +104,7 @@ def decibels(one, other):
 
 @pytest.mark.parametrize('backend', ['torch', 'onnxruntime'])
 def test_fast_mode_draws_nearly_the_exact_picture(bundle, backend, request):
-    cache = None if backend == 'torch' else request.getfixturevalue('cache')
+    cache = None if backend == 'torch' else request.getfixturevalue('cache').folder
     model = LegoModel(bundle, 'cpu', backend=backend, cache=cache)
     description = model.describe(FRAME, 'open the drawer', SETTINGS, no, no)
 
