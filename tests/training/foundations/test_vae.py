@@ -175,11 +175,12 @@ def test_a_weight_of_the_parts_counts(size):
         torch.manual_seed(0)
         return VaeObjective(vae, VaeSettings(**changes))(pictures)
 
-    plain, parts = loss(edges=0, kl=0)
+    plain, parts = loss(squares=0, edges=0, kl=0)
     assert plain.item() == pytest.approx(float(parts['values']))
-    whole, parts = loss(edges=3.0, kl=0.5)
+    whole, parts = loss(squares=2.0, edges=3.0, kl=0.5)
     assert whole.item() == pytest.approx(
-        float(parts['values'] + 3 * parts['edges'] + 0.5 * parts['kl']), rel=1e-5)
+        float(parts['values'] + 2 * parts['squares'] + 3 * parts['edges'] + 0.5 * parts['kl']),
+        rel=1e-5)
 
 
 def test_a_result_that_cannot_be_written(trained, splits, size, tmp_path):
