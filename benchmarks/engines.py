@@ -82,7 +82,7 @@ def build(bundle: Path, backend: str, precision: str, cache: Path,
 
     :param bundle: its folder.
     :param backend: of ``engines.builder.BACKENDS``.
-    :param precision: of ``runtime.networks.PRECISIONS``.
+    :param precision: of ``runtime.model.PRECISIONS``.
     :param cache: where they go.
     :param targets: compute capabilities.
     :returns: bytes of the files that the backend loads.

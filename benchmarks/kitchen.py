@@ -45,8 +45,8 @@ from lego_ros.ldm.pipeline import LegoPipeline
 from lego_ros.runtime.networks import (
     built_engines,
     bundle_graphs,
+    DTYPES,
     load_networks,
-    PRECISIONS,
     runner_for,
     torch_engines,
 )
@@ -96,22 +96,22 @@ class Bundle:
         """
         Load its networks anew, as PyTorch has them.
 
-        :param precision: of ``runtime.networks.PRECISIONS``.
+        :param precision: of ``runtime.model.PRECISIONS``.
         :returns: VLLM and pipeline.
         """
-        return load_networks(self.folder, self.manifest, PRECISIONS[precision])
+        return load_networks(self.folder, self.manifest, DTYPES[precision])
 
     def engines(self, backend: str, precision: str) -> dict[str, Engine]:
         """
         Make its engines; those that must be built are, once in a process.
 
         :param backend: of ``engines.builder.BACKENDS``, one that runs here.
-        :param precision: of ``runtime.networks.PRECISIONS``.
+        :param precision: of ``runtime.model.PRECISIONS``.
         :returns: an engine for each network.
         """
         runner = runner_for(backend, torch.device('cpu'), precision)
         if backend == 'torch':
-            graphs = bundle_graphs(*self.networks(precision), PRECISIONS[precision])
+            graphs = bundle_graphs(*self.networks(precision), DTYPES[precision])
             return torch_engines(graphs, runner.device)
         self.build(backend, precision)
         return built_engines(self.source, runner, EngineCache(self.cache))
@@ -126,7 +126,7 @@ class Bundle:
         number_format = runner_for(backend, torch.device('cpu'), precision).number_format
         if backend == 'torch':
             return
-        graphs = bundle_graphs(*self.networks(number_format), PRECISIONS[number_format])
+        graphs = bundle_graphs(*self.networks(number_format), DTYPES[number_format])
         build_engines(list(graphs.values()), backend, self.source, EngineCache(self.cache))
 
     def enricher(self, vllm: LegoLlava) -> Enricher:

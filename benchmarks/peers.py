@@ -89,7 +89,7 @@ class PeerVllm:
     The VLLM as transformers' own ``generate`` runs it: the likeliest tokens, without an end.
 
     :param bundle: whose VLLM it is.
-    :param precision: of ``runtime.networks.PRECISIONS``.
+    :param precision: of ``runtime.model.PRECISIONS``.
     :param compiled: whether its language model is compiled, with a cache of a fixed size.
     """
 

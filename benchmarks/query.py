@@ -112,7 +112,7 @@ class _Peers:
     The public pipelines.
 
     :param bundle: whose networks they run.
-    :param precision: of ``runtime.networks.PRECISIONS``.
+    :param precision: of ``runtime.model.PRECISIONS``.
     :param scene: frame and action.
     :param words: what ours said, for the number of tokens and to be compared.
     """

@@ -153,6 +153,7 @@ def _without(bundle: Bundle, plain: _Plain) -> dict[str, Callable[[], Tensor]]:
     def fresh(last: bool = True, collapsed: bool = True) -> _Step:
         unet = SteppedUNet(bundle.networks()[1].unet, torch.float32)
         if last:
+            # The stubs of PyTorch leave this way of calling it out.
             unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return _Step(unet.eval(), plain, collapsed)
 

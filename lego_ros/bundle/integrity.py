@@ -22,16 +22,15 @@ cannot execute anything. What may be in a bundle is a short list; the rest is re
 from __future__ import annotations
 
 from collections.abc import Callable
-import hashlib
 from pathlib import Path, PurePosixPath
 
-from lego_ros.bundle.manifest import FileEntry, Manifest, MANIFEST_NAME, read_manifest
+from lego_ros.bundle.manifest import Manifest, MANIFEST_NAME, read_manifest
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import FileEntry, hash_file, sha256_of
 
 ALLOWED_SUFFIXES = {'.json', '.txt', '.md', '.yaml', '.safetensors', '.jinja', '.png'}
 PICKLE_SUFFIXES = {'.bin', '.ckpt', '.joblib', '.pickle', '.pkl', '.pt', '.pth'}
 MAX_FILES = 1000
-_BLOCK = 1 << 20
 
 
 def verify(folder: Path, on_bytes: Callable[[int, int], None] | None = None
@@ -100,22 +99,8 @@ def hash_files(folder: Path) -> dict[str, FileEntry]:
     :raises LegoError: as :func:`list_files`.
     """
     return {
-        name: FileEntry((folder / name).stat().st_size, sha256_of(folder / name))
+        name: hash_file(folder / name)
         for name in list_files(folder) if name != MANIFEST_NAME}
-
-
-def sha256_of(path: Path) -> str:
-    """
-    Hash a file.
-
-    :param path: of the file.
-    :returns: its SHA-256, hexadecimal.
-    """
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _check_name(folder: Path, name: str) -> None:

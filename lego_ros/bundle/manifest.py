@@ -24,20 +24,13 @@ import re
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import FileEntry
 from lego_ros.ldm.view import View
 import yaml
 
 MANIFEST_NAME = 'bundle.yaml'
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class FileEntry:
-    """One file: its size in bytes and its SHA-256, hexadecimal."""
-
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)

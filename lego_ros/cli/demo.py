@@ -33,7 +33,7 @@ from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
 from lego_ros.cli.nodes_process import NodesProcess
 from lego_ros.cli.progress import Progress
 from lego_ros.cli.text import CommandError, printable, whole
-from lego_ros.runtime.model import MODES
+from lego_ros.runtime.model import ENGINE_BACKENDS, MODES
 
 if TYPE_CHECKING:
     from lego_ros.cli.demo_scene import Scene
@@ -73,7 +73,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
                         help='where the results go (default out/demo)')
     parser.add_argument('--bundle', type=Path, metavar='DIR',
                         help='model bundle (default: the one of the package)')
-    parser.add_argument('--backend', choices=('torch', *engine.BACKENDS), default='torch',
+    parser.add_argument('--backend', choices=('torch', *ENGINE_BACKENDS), default='torch',
                         help='what runs the networks; engines that are missing are built first '
                         '(default torch)')
     parser.add_argument('--mode', choices=MODES, default='exact',

@@ -26,14 +26,13 @@ from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
 from lego_ros.cli.progress import Progress
 from lego_ros.cli.text import CommandError, printable
 from lego_ros.errors import LegoError
+from lego_ros.runtime.model import ENGINE_BACKENDS, PRECISIONS
 
 if TYPE_CHECKING:
     from lego_ros.engines.builder import Progress as Built
     from lego_ros.engines.cache import EngineCache
     from lego_ros.engines.cache_record import Entry
 
-BACKENDS = ('onnxruntime', 'openvino', 'tensorrt', 'tensorrt_rtx')
-_PRECISIONS = ('float32', 'bfloat16', 'float16')
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -52,8 +51,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     build = actions.add_parser('build', help='build what is missing',
                                description='Build what is missing; broken off, it goes on.')
     build.add_argument('--bundle', type=Path, metavar='DIR', help='default: that of the package')
-    build.add_argument('--backend', choices=BACKENDS, required=True)
-    build.add_argument('--precision', choices=_PRECISIONS, default='float32',
+    build.add_argument('--backend', choices=ENGINE_BACKENDS, required=True)
+    build.add_argument('--precision', choices=PRECISIONS, default='float32',
                        help='number format to compute in (default float32)')
     build.add_argument('--target', action='append', default=[], metavar='X.Y',
                        help='compute capability to build for, with tensorrt_rtx; may be given '

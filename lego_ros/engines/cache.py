@@ -35,8 +35,9 @@ import shutil
 import tempfile
 import time
 
-from lego_ros.engines.cache_record import Entry, hash_file, Key, read_entry, RECORD
+from lego_ros.engines.cache_record import Entry, Key, read_entry, RECORD
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import hash_file, sync
 
 _LOG = logging.getLogger(__name__)
 _BUILD = "build it with 'lego-ros engine build'"
@@ -272,20 +273,6 @@ class EngineCache:
                 with suppress(FileNotFoundError):
                     os.rename(target, part / f'damaged-{attempt}')
         raise OSError(errno.EBUSY, 'other processes keep changing it', str(target))
-
-
-def sync(path: Path) -> None:
-    """
-    Bring a file, or a folder's list of files, to the disk.
-
-    :param path: of either.
-    :raises OSError: the disk refuses.
-    """
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def _is_alive(part: Path) -> bool:

@@ -28,9 +28,10 @@ import logging
 import os
 from pathlib import Path
 
-from lego_ros.engines.cache import EngineCache, sync
+from lego_ros.engines.cache import EngineCache
 from lego_ros.engines.cache_record import Key, MAX_RECORD_BYTES
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import sync
 
 _LOG = logging.getLogger(__name__)
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from lego_ros.engines.description import Description
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import FileEntry
 
 RECORD = 'record.json'
 FORMAT = 1
@@ -34,7 +35,6 @@ MAX_RECORD_BYTES = 1 << 20
 
 _NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}')
 _HASH = re.compile(r'[0-9a-f]{64}')
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,6 @@ class Key:
             raise ValueError('a part of its key is not a text')
         return cls(Description.from_json(json.dumps(data['description'])),
                    architectures=architectures, **texts)
-
-
-@dataclass(frozen=True)
-class FileEntry:
-    """One file: its size in bytes and its SHA-256, hexadecimal."""
-
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -195,23 +187,6 @@ def read_entry(folder: Path) -> Entry:
             f"'{folder}' holds the entry '{entry.key.folder_name}': it was renamed, or its record "
             "was changed; remove it and build it anew with 'lego-ros engine build'")
     return entry
-
-
-def hash_file(path: Path) -> FileEntry:
-    """
-    Take a file's size and hash.
-
-    :param path: of the file.
-    :returns: both.
-    :raises OSError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    size = 0
-    with open(path, 'rb') as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return FileEntry(size, digest.hexdigest())
 
 
 def check_name(name: str) -> None:

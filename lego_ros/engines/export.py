@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-import hashlib
 import logging
 import os
 from pathlib import Path
@@ -26,8 +25,8 @@ import tempfile
 from typing import Any
 import warnings
 
-from lego_ros import __version__
-from lego_ros.engines.description import describe, Description, DTYPES, KEY, missing_package
+from lego_ros import __version__, files
+from lego_ros.engines.description import Description, DTYPES, KEY, missing_package
 from lego_ros.engines.engine import Engine, TensorSpec
 from lego_ros.engines.graph import Graph
 from lego_ros.errors import ErrorCode, LegoError
@@ -39,7 +38,6 @@ OPSET = 22
 
 # Protobuf messages end at 2 GiB; the operators take far less than the rest.
 _MOST_INLINE = 2_000_000_000
-_BLOCK = 1 << 20
 
 
 def export(graph: Graph, path: Path) -> str:
@@ -57,7 +55,7 @@ def export(graph: Graph, path: Path) -> str:
     """
     try:
         import onnx
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401 - torch.onnx.export imports it, and says less
     except ImportError as error:
         raise missing_package('onnx onnxscript', 'the export', error) from error
     model = _captured(graph)
@@ -119,26 +117,8 @@ def sha256_of(path: Path) -> str:
     :returns: SHA-256, in hexadecimal, of that file and then of its data file where there is one.
     :raises OSError: they cannot be read.
     """
-    digest = hashlib.sha256()
-    for part in (path, data_path(path)):
-        if part.exists() or part is path:
-            with open(part, 'rb') as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-    return digest.hexdigest()
-
-
-def specs_of(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """
-    Read what an exported network takes and gives.
-
-    :param path: of the ONNX file.
-    :returns: its inputs and its outputs.
-    :raises LegoError: BUNDLE_NOT_FOUND or BUNDLE_INVALID, of
-        :func:`lego_ros.engines.description.describe`.
-    """
-    description = describe(path)
-    return description.inputs, description.outputs
+    data = data_path(path)
+    return files.sha256_of(path, *([data] if data.exists() else []))
 
 
 def number_format(module: nn.Module) -> str:
@@ -286,7 +266,7 @@ def _put(part: Path, path: Path) -> None:
     """Give a finished network its place: a kill leaves the old one, the new one or none."""
     parts = [file for file in (data_path(part), part) if file.exists()]
     for file in parts:
-        _sync(file)
+        files.sync(file)
     if data_path(path).exists() or data_path(part).exists():
         # Two files cannot be replaced at once; an operator file with another's weights is worse
         # than none.
@@ -294,16 +274,7 @@ def _put(part: Path, path: Path) -> None:
         data_path(path).unlink(missing_ok=True)
     for file in parts:
         os.replace(file, path.with_name(file.name))
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """Bring a file, or a folder's list of files, to the disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    files.sync(path.parent)
 
 
 def _device(module: nn.Module) -> torch.device:

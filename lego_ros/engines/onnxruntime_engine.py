@@ -88,14 +88,7 @@ class OnnxRuntimeEngine:
 
     def run(self, feeds: Mapping[str, Tensor], into: Mapping[str, Tensor] | None = None
             ) -> dict[str, Tensor]:
-        """
-        Run the network once.
-
-        :param feeds: a contiguous tensor for each input, of its dtype and shape, on the device.
-        :param into: tensors that outputs are to be written to; the others get new ones.
-        :returns: a tensor for each output.
-        :raises LegoError: INFERENCE_FAILED, OUT_OF_MEMORY.
-        """
+        """See :meth:`lego_ros.engines.engine.Engine.run`."""
         if self._session is None:
             raise closed(self._name)
         bound = check_feeds(self.inputs, feeds, self.device, self.sizes)

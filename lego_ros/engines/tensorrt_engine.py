@@ -75,14 +75,7 @@ class TensorRtEngine:
 
     def run(self, feeds: Mapping[str, Tensor], into: Mapping[str, Tensor] | None = None
             ) -> dict[str, Tensor]:
-        """
-        Run the network once; see :meth:`lego_ros.engines.engine.Engine.run`.
-
-        :param feeds: a tensor for each input.
-        :param into: tensors that outputs are to be written to.
-        :returns: a tensor for each output; the work may still be under way.
-        :raises LegoError: INFERENCE_FAILED; OUT_OF_MEMORY.
-        """
+        """See :meth:`lego_ros.engines.engine.Engine.run`; the work may still be under way."""
         if self._context is None:
             raise closed(self._name)
         bound = check_feeds(self.inputs, feeds, self.device, self.sizes)

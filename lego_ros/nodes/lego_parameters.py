@@ -17,10 +17,8 @@
 from __future__ import annotations
 
 from lego_ros.ros.parameters import Parameter
-from lego_ros.runtime.model import MODES
+from lego_ros.runtime.model import ENGINE_BACKENDS, MODES, PRECISIONS
 
-# engines.builder.BACKENDS but torch; importing it would take torch's seconds.
-ENGINE_BACKENDS = ('onnxruntime', 'openvino', 'tensorrt', 'tensorrt_rtx')
 PARAMETERS = (
     Parameter(
         'bundle', '', 'Folder of the model bundle; empty = the one that comes with the package.',
@@ -30,7 +28,7 @@ PARAMETERS = (
         'cuda:N.', read_only=True),
     Parameter(
         'precision', 'float32', 'Number format of weights and activations.',
-        choices=('float32', 'bfloat16', 'float16'), read_only=True),
+        choices=PRECISIONS, read_only=True),
     Parameter(
         'backend', 'torch', 'What runs the networks: torch as they are, the others by engines '
         'that lego-ros engine build has built.', choices=('torch', *ENGINE_BACKENDS),

@@ -42,8 +42,8 @@ from lego_ros.runtime.model import (
 from lego_ros.runtime.networks import (
     built_engines,
     bundle_graphs,
+    DTYPES,
     load_networks,
-    PRECISIONS,
     runner_for,
     torch_engines,
 )
@@ -82,17 +82,18 @@ class LegoModel(ActionModel):
         if self._device.type == 'cpu' and weights < _SMALL:
             torch.set_num_threads(1)
         tokenizer, processor = load_processors(folder / 'vllm')
-        clip_tokenizer = load_component(folder, 'tokenizer', None)
         if backend == 'torch':
-            dtype = PRECISIONS[precision]
+            dtype = DTYPES[precision]
             vllm, pipeline = load_networks(folder, manifest, dtype, check)
             self._engines = torch_engines(bundle_graphs(vllm, pipeline, dtype), self._device)
+            clip_tokenizer, sampler = pipeline.tokenizer, pipeline.scheduler
         else:
             runner = runner_for(backend, self._device, precision, torch.get_num_threads())
             self._engines = built_engines(manifest_hash, runner, EngineCache(cache), check)
+            clip_tokenizer, sampler = (
+                load_component(folder, name, None) for name in ('tokenizer', 'scheduler'))
         self._view = View(manifest.view)
-        self._drawer = Drawer(
-            self._engines, clip_tokenizer, load_component(folder, 'scheduler', None))
+        self._drawer = Drawer(self._engines, clip_tokenizer, sampler)
         self._enricher = Enricher(
             engine_vllm(self._engines), tokenizer, processor, clip_tokenizer,
             manifest.text_tokens)

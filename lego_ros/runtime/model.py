@@ -82,6 +82,12 @@ class ModelChoice:
     engine_cache: str = ''
 
 
+ENGINE_BACKENDS = ('onnxruntime', 'openvino', 'tensorrt', 'tensorrt_rtx')
+"""What runs networks by engines that were built; ``torch`` runs them as they are."""
+
+PRECISIONS = ('float32', 'bfloat16', 'float16')
+"""Number formats of weights and activations."""
+
 MODES = ('exact', 'fast')
 """How the action frame is drawn: by all denoising steps, or nearly the same picture by few."""
 

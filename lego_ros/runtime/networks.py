@@ -32,13 +32,13 @@ from lego_ros.engines.torch_engine import TorchEngine
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.graphs import ldm_graphs
 from lego_ros.ldm.pipeline import LegoPipeline
+from lego_ros.runtime.model import PRECISIONS
 from lego_ros.vllm.graphs import vllm_graphs
 from lego_ros.vllm.llava import LegoLlava
 from lego_ros.vllm.loading import load_vllm
 import torch
 
-PRECISIONS = {
-    'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in PRECISIONS}
 NETWORKS = ('vision', 'embed', 'prefill', 'step', 'text_encoder', 'conditioning',
             'cross_attention', 'time_embedding', 'unet', 'unet_full', 'vae_encoder', 'vae_decoder')
 
@@ -111,6 +111,7 @@ def built_engines(source: str, runner: Runner, cache: EngineCache, check: Check 
             # The sines of timesteps need more digits than bfloat16 has.
             exact = replace(runner, computing='float32') if name == 'time_embedding' else runner
             engines[name] = load_engine(name, source, exact, cache)
+    # An interrupt too: what is loaded holds the GPU's memory.
     except BaseException:
         for engine in engines.values():
             engine.close()
@@ -127,7 +128,7 @@ def build_bundle(folder: Path, backend: str, precision: str, cache: EngineCache,
 
     :param folder: the bundle; every file of it is checked first.
     :param backend: of ``engines.builder.BACKENDS``.
-    :param precision: one of :data:`PRECISIONS`.
+    :param precision: one of :data:`lego_ros.runtime.model.PRECISIONS`.
     :param cache: where they go.
     :param targets: see :func:`lego_ros.engines.builder.build_engines`.
     :param on_progress: called as it goes on.
@@ -138,7 +139,7 @@ def build_bundle(folder: Path, backend: str, precision: str, cache: EngineCache,
     number_format = runner_for(backend, torch.device('cpu'), precision).number_format
     manifest, manifest_hash = verify(folder, lambda done, total: check())
     check_architectures(folder)
-    dtype = PRECISIONS[number_format]
+    dtype = DTYPES[number_format]
     vllm, pipeline = load_networks(folder, manifest, dtype, check)
     graphs = bundle_graphs(vllm, pipeline, dtype)
     return build_engines(list(graphs.values()), backend, manifest_hash, cache, targets,
@@ -152,7 +153,7 @@ def runner_for(backend: str, device: torch.device, precision: str, threads: int 
 
     :param backend: of ``engines.builder.BACKENDS``.
     :param device: where.
-    :param precision: one of :data:`PRECISIONS`.
+    :param precision: one of :data:`lego_ros.runtime.model.PRECISIONS`.
     :param threads: on the CPU; None = as many as PyTorch has.
     :returns: OpenVINO takes networks in float32 and computes in the precision; all others take
         networks whose weights are in it.

@@ -65,6 +65,7 @@ class SharedModels:
             worker = Worker()
             try:
                 loaded = worker.call(load)
+            # Whatever it is, the thread must not outlive it.
             except BaseException:
                 worker.close()
                 raise

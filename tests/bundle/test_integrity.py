@@ -20,9 +20,10 @@ import os
 import pickle
 import shutil
 
-from lego_ros.bundle.integrity import MAX_FILES, PICKLE_SUFFIXES, sha256_of, verify
+from lego_ros.bundle.integrity import MAX_FILES, PICKLE_SUFFIXES, verify
 from lego_ros.bundle.manifest import MANIFEST_NAME
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import sha256_of
 import pytest
 import yaml
 

@@ -16,9 +16,9 @@
 
 from __future__ import annotations
 
-from lego_ros.bundle.integrity import sha256_of
 from lego_ros.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, read_manifest
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import sha256_of
 import pytest
 import yaml
 

@@ -70,7 +70,7 @@ def backends_of(cache: EngineCache) -> list[str]:
 def test_what_was_built_runs_like_the_network(
     cache: EngineCache, graph_of: MakeGraph, backend: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pytest.importorskip(backend)
+    pytest.importorskip(backend, reason='an extra of the package')
     monkeypatch.setattr(builder, 'export', no_export)
     graph = graph_of('embedding')
     (entry,) = build_engines([graph], backend, SOURCE, cache)

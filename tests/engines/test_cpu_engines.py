@@ -278,6 +278,7 @@ def test_devices_that_onnx_runtime_has_not(exported: Callable) -> None:
 
 def test_precisions_that_openvino_has_not(exported: Callable) -> None:
     with pytest.raises(LegoError, match=r"no precision 'int3'; choose one of float32, bfloat16"):
+        # What mypy would not let pass is what a user may type.
         OpenVinoEngine(exported('convolutions'), 'int3')  # type: ignore[arg-type]
 
 

@@ -23,7 +23,6 @@ from pathlib import Path
 from hypothesis import given, settings, strategies
 from lego_ros import __version__
 from lego_ros.engines.description import describe, Description, KEY
-from lego_ros.engines.export import specs_of
 from lego_ros.errors import ErrorCode, LegoError
 import onnx
 import pytest
@@ -35,7 +34,7 @@ def test_a_network_describes_itself(graph_of: Callable, exported: Callable) -> N
     description = describe(exported('attention'))
     assert description == Description(
         'attention', 'float32', __version__, graph.inputs, graph.outputs, graph.sizes)
-    assert specs_of(exported('attention')) == (graph.inputs, graph.outputs)
+    assert (description.inputs, description.outputs) == (graph.inputs, graph.outputs)
     assert describe(exported('embedding', torch.bfloat16)).number_format == 'bfloat16'
 
 

@@ -26,8 +26,9 @@ import sys
 from typing import Any
 
 from lego_ros.engines import export as export_module
+from lego_ros.engines.description import describe
 from lego_ros.engines.engine import TensorSpec
-from lego_ros.engines.export import export, number_format, OPSET, parity, sha256_of, specs_of
+from lego_ros.engines.export import export, number_format, OPSET, parity, sha256_of
 from lego_ros.engines.graph import Graph
 from lego_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from lego_ros.engines.openvino_engine import OpenVinoEngine
@@ -240,7 +241,8 @@ def test_parity_is_relative_to_the_greatest(
     assert parity(graph, engine, {'x': torch.tensor(wanted)}) == {'y': pytest.approx(error)}
 
 
-def test_specs_of_a_file_with_fixed_sizes(tmp_path: Path) -> None:
+def test_the_description_of_a_file_with_fixed_sizes(tmp_path: Path) -> None:
     graph = one_input(Wide())
     export(graph, tmp_path / 'x.onnx')
-    assert specs_of(tmp_path / 'x.onnx') == (graph.inputs, graph.outputs)
+    description = describe(tmp_path / 'x.onnx')
+    assert (description.inputs, description.outputs) == (graph.inputs, graph.outputs)

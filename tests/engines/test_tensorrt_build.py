@@ -183,7 +183,7 @@ def test_a_library_that_is_not_there_says_what_to_install() -> None:
     with pytest.raises(LegoError, match='choose one of tensorrt, tensorrt_rtx'):
         load_tensorrt('torch')
     try:
-        import tensorrt  # noqa: F401
+        import tensorrt  # noqa: F401 - only whether it is there
     except ImportError:
         with pytest.raises(LegoError, match='pip install tensorrt'):
             load_tensorrt('tensorrt')

@@ -153,7 +153,7 @@ def test_an_engine_of_another_network_is_refused(
 
 
 def test_without_a_gpu_it_says_so() -> None:
-    pytest.importorskip('tensorrt_rtx')
+    pytest.importorskip('tensorrt_rtx', reason='it is loaded before the device is looked at')
     for device in ['cpu'] if torch.cuda.is_available() else ['cpu', 'cuda', 'cuda:3']:
         with pytest.raises(LegoError, match=f"NVIDIA GPU only, and '{device}'") as caught:
             TensorRtEngine(b'', 'tensorrt_rtx', 'unet', (), (), {}, torch.device(device))

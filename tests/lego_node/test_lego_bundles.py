@@ -21,9 +21,10 @@ from pathlib import Path
 import pickle
 import shutil
 
-from lego_ros.bundle.integrity import hash_files, sha256_of
+from lego_ros.bundle.integrity import hash_files
 from lego_ros.bundle.manifest import MANIFEST_NAME, read_manifest
 from lego_ros.errors import ErrorCode
+from lego_ros.files import sha256_of
 from lego_ros.msg import EngineInfo
 from lego_ros.ros.qos import LATCHED_QOS
 from lifecycle_msgs.msg import Transition

@@ -20,11 +20,12 @@ import shutil
 
 from lego_ros.bundle.making import make_tiny
 from lego_ros.cli import main
+from lego_ros.engines.builder import BACKENDS
 from lego_ros.engines.cache import EngineCache
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.fast import FastSettings
 from lego_ros.runtime.lego_model import LegoModel
-from lego_ros.runtime.model import AnswerSettings, FAST_STEPS
+from lego_ros.runtime.model import AnswerSettings, ENGINE_BACKENDS, FAST_STEPS
 from lego_ros.runtime.networks import build_bundle, NETWORKS, runner_for
 from lego_ros.runtime.weights import count_weights
 import numpy as np
@@ -236,3 +237,8 @@ def test_the_command_line_refuses(bundle, tmp_path, capsys):
     assert 'tensorrt_rtx only' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*command, str(bundle), '--backend', 'torch'])
+
+
+def test_the_names_of_backends_are_those_of_the_engines():
+    # Named where nothing heavy is imported, too.
+    assert ('torch', *ENGINE_BACKENDS) == BACKENDS

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
+from lego_ros.files import sha256_of
 from lego_ros.training.curation.checks import Fault, judge_text, Reason, tidy
 from lego_ros.training.curation.examples import load_examples
 from lego_ros.training.curation.journal import Answer, Journal
@@ -29,7 +30,6 @@ from lego_ros.training.curation.prompt import hash_of, SYSTEM
 from lego_ros.training.curation.queries import choose, Entry, read_entries, Selection
 from lego_ros.training.curation.results import ResultFiles, Results
 from lego_ros.training.curation.words import Vocabulary
-from lego_ros.training.data.files import sha256_of_file
 
 if TYPE_CHECKING:
     from lego_ros.training.curation.client import Server
@@ -184,7 +184,7 @@ def _is_answer(answer: Answer | None, sha256: str) -> bool:
 
 
 def _selected(manifest: Path, selection: Selection) -> dict[str, Any]:
-    return {'manifest_sha256': sha256_of_file(manifest),
+    return {'manifest_sha256': sha256_of(manifest),
             'selection': {**asdict(selection), 'splits': list(selection.splits)}}
 
 

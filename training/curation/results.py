@@ -22,9 +22,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from lego_ros.files import sha256_of
 from lego_ros.training.curation.checks import Fault
 from lego_ros.training.curation.journal import Answer
-from lego_ros.training.data.files import sha256_of_file, unusable, write_whole
+from lego_ros.training.data.files import unusable, write_whole
 from lego_ros.training.data.records import parse_line, read_lines
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -129,7 +130,7 @@ class Results:
             'actions': len(self._kept) + len(self._rejected),
             'descriptions': len(self._kept), 'rejected': len(self._rejected),
             'reasons': dict(sorted(self._counts.items())),
-            'sha256': sha256_of_file(files.descriptions)}
+            'sha256': sha256_of(files.descriptions)}
         write_whole(files.summary, json.dumps(summary, indent=1).encode() + b'\n')
         return summary
 

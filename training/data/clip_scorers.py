@@ -22,7 +22,8 @@ from pathlib import Path
 import pickle
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.files import sha256_of_file, unusable
+from lego_ros.files import sha256_of
+from lego_ros.training.data.files import unusable
 import numpy as np
 from PIL import Image
 from safetensors import SafetensorError
@@ -69,7 +70,7 @@ class ClipEmbedder:
         self._model = model.to(device).eval()
         self._device = device
         self.bounds = _own_bounds(folder / SIMILARITY_FILE) or self.bounds
-        self.name = f'clip_cosine:{folder.resolve().name}:' + sha256_of_file(
+        self.name = f'clip_cosine:{folder.resolve().name}:' + sha256_of(
             folder / 'model.safetensors')[:12]
         self.size: int = self._model.config.projection_dim
 
@@ -130,7 +131,7 @@ class AestheticPredictor:
         # No activation stands between them, and dropout does nothing here.
         self._head = torch.nn.Sequential(*layers).eval()
         self._embedder = embedder
-        self.name = f'aesthetic:{path.name}:{sha256_of_file(path)[:12]}'
+        self.name = f'aesthetic:{path.name}:{sha256_of(path)[:12]}'
 
     @torch.inference_mode()
     def scores(self, pictures: Sequence[np.ndarray]) -> np.ndarray:

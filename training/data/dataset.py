@@ -25,9 +25,10 @@ from typing import Literal
 
 import cv2
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import sha256_of
 from lego_ros.ldm.view import View
 from lego_ros.training.curation.results import read_descriptions, ResultFiles
-from lego_ros.training.data.files import sha256_of_file, unusable
+from lego_ros.training.data.files import unusable
 from lego_ros.training.data.manifest import PairRecord, read_manifest
 import numpy as np
 
@@ -240,6 +241,6 @@ def _check_pictures(pair: Pair, hashes: bool) -> None:
         if not path.is_file():
             raise unusable(path, f'the picture of {pair.pair_id} is missing; prepare the data '
                            'anew, or copy the folder whole')
-        if hashes and sha256_of_file(path) != sha256:
+        if hashes and sha256_of(path) != sha256:
             raise unusable(path, f'the picture of {pair.pair_id} is not the one that the '
                            'manifest names: its SHA-256 differs')

@@ -12,21 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Files and folders that are there whole or not at all, and their hashes."""
+"""Files and folders that are there whole or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-import hashlib
 import os
 from pathlib import Path
 import shutil
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import sync
 from safetensors import SafetensorError
-
-_BLOCK = 1 << 20
 
 
 def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
@@ -87,35 +85,6 @@ def replacing(folder: Path, what: str) -> Iterator[Path]:
             ErrorCode.RECORDING_FAILED,
             f"{what} cannot be written to '{folder}': {error}. Make room; the same command goes "
             'on from the last checkpoint') from error
-
-
-def sync(path: Path) -> None:
-    """
-    Bring a file, or a folder's list of files, to the disk.
-
-    :param path: of either.
-    :raises OSError: the disk refuses.
-    """
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
-def sha256_of_file(path: Path) -> str:
-    """
-    Hash a file without reading it into memory at once.
-
-    :param path: of the file.
-    :returns: SHA-256 in hexadecimal.
-    :raises OSError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def unusable(path: Path | str, why: str) -> LegoError:

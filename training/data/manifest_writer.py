@@ -30,7 +30,8 @@ from pathlib import Path
 import shutil
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.files import commit, sha256_of_file, unusable, write_whole
+from lego_ros.files import sha256_of
+from lego_ros.training.data.files import commit, unusable, write_whole
 from lego_ros.training.data.manifest import PairRecord, read_manifest, to_line
 from lego_ros.training.data.problems import ProblemLog
 
@@ -75,7 +76,7 @@ class ManifestWriter:
             return False
         summary = _load(self.summary_path)
         self._compare(self.summary_path, summary.get('plan'))
-        if not self.path.is_file() or summary.get('sha256') != sha256_of_file(self.path):
+        if not self.path.is_file() or summary.get('sha256') != sha256_of(self.path):
             raise unusable(self.path, 'it was changed or cut off after it was finished; remove '
                            f"it and '{self.summary_path.name}' to make it anew")
         return True
@@ -140,7 +141,7 @@ class ManifestWriter:
         summary = {
             'plan': self._plan, 'pairs': sum(verdicts.values()),
             'verdicts': dict(sorted(verdicts.items())), 'problems': problems.counts,
-            'sha256': sha256_of_file(self.path)}
+            'sha256': sha256_of(self.path)}
         write_whole(self.summary_path, json.dumps(summary, indent=1).encode() + b'\n')
         self.complete = True
         self._clear()

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import sha256_of
 from lego_ros.training.data.actions import Action
 from lego_ros.training.data.ego4d import read_ego4d
 from lego_ros.training.data.epic import read_epic
-from lego_ros.training.data.files import sha256_of_file, unusable
+from lego_ros.training.data.files import unusable
 from lego_ros.training.data.layout import (
     ego4d_annotations,
     ego4d_footage,
@@ -144,7 +145,7 @@ def _read_ego4d(places: Places, log: ProblemLog) -> tuple[list[VideoJob], dict[s
     jobs = [VideoJob(video_id, tuple(found), ego4d_footage(places.videos, folder, video_id))
             for video_id, found in actions.items()]
     return jobs, {'format': 'ego4d', 'media': media, 'splits': splits.source,
-                  'annotations': {path.name: sha256_of_file(path)}}
+                  'annotations': {path.name: sha256_of(path)}}
 
 
 def _read_epic(places: Places, log: ProblemLog) -> tuple[list[VideoJob], dict[str, Any]]:
@@ -165,7 +166,7 @@ def _read_epic(places: Places, log: ProblemLog) -> tuple[list[VideoJob], dict[st
             video_id, tuple(found), epic_footage(places.videos, video_id), detections,
             visor_masks(visor, video_id) if visor else None, mapping.get(video_id, {})))
     return jobs, {'format': 'epic', 'visor': visor is not None,
-                  'annotations': {path.name: sha256_of_file(path) for path, _ in files}}
+                  'annotations': {path.name: sha256_of(path) for path, _ in files}}
 
 
 def _visor_numbers(folder: Path) -> dict[str, dict[str, int]]:

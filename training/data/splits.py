@@ -26,7 +26,8 @@ import json
 from pathlib import Path
 import re
 
-from lego_ros.training.data.files import sha256_of_file, unusable
+from lego_ros.files import sha256_of
+from lego_ros.training.data.files import unusable
 from lego_ros.training.data.json_stream import elements_of, JsonStreamError
 
 _NAMES = {'train': 'train', 'val': 'validation', 'test': 'test', 'test_unseen': 'test_unseen'}
@@ -88,7 +89,7 @@ def _published(path: Path) -> Splits:
             UnicodeDecodeError) as error:
         raise unusable(path, f'it lists no videos with their split_fho: {error}') from error
     return Splits({uid: name for uid, name in named.items() if name is not None},
-                  'sha256:' + sha256_of_file(path))
+                  'sha256:' + sha256_of(path))
 
 
 def _listed(path: Path) -> Splits:

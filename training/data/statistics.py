@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.files import sha256_of_file, unusable
+from lego_ros.files import sha256_of
+from lego_ros.training.data.files import unusable
 from lego_ros.training.data.manifest import PairRecord, read_manifest
 from lego_ros.training.data.prepare import MANIFEST
 from lego_ros.training.data.problems import Problem, ProblemLog
@@ -161,7 +162,7 @@ def _settings(path: Path) -> dict[str, Any]:
             float(settings['lowest']), float(settings['highest']))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise unusable(summary_path, f'it is no summary of a manifest: {error}') from error
-    if not path.is_file() or digest != sha256_of_file(path):
+    if not path.is_file() or digest != sha256_of(path):
         raise unusable(path, 'it was changed or cut off after it was finished')
     return settings
 

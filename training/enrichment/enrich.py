@@ -27,8 +27,9 @@ import json
 from pathlib import Path
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import sha256_of
 from lego_ros.training.data.dataset import PairDataset
-from lego_ros.training.data.files import sha256_of_file, unusable, write_whole
+from lego_ros.training.data.files import unusable, write_whole
 from lego_ros.training.enrichment.describing import Describer, Request
 from lego_ros.training.enrichment.settings import EnrichSettings, EnrichSources
 from lego_ros.training.enrichment.shards import (
@@ -175,7 +176,7 @@ def _found(task: ShardTask, pairs: int) -> ShardRecord:
     path = task.folder / shard_name(task.number)
     record = ShardRecord(
         name=path.name, samples=len(requests_of(task.number, pairs, task.settings)),
-        sha256=sha256_of_file(path))
+        sha256=sha256_of(path))
     for _ in shard_members(task.folder, record):
         pass
     return record

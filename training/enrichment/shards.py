@@ -32,7 +32,8 @@ import tarfile
 from typing import Annotated, Literal
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.files import commit, sha256_of_file, unusable, write_whole
+from lego_ros.files import sha256_of
+from lego_ros.training.data.files import commit, unusable, write_whole
 from lego_ros.training.data.records import first_fault
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -153,7 +154,7 @@ def write_shard(folder: Path, number: int, samples: Sequence[EnrichedSample]) ->
                 key = f'{number:06}{place:06}'
                 _add(tar, f'{key}.json', sample.words.model_dump_json().encode())
                 _add(tar, f'{key}.safetensors', _features(sample))
-        digest = sha256_of_file(part)
+        digest = sha256_of(part)
         commit(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
@@ -227,7 +228,7 @@ def shard_members(folder: Path, shard: ShardRecord) -> Iterator[tuple[SampleWord
     """
     path = folder / shard.name
     try:
-        if sha256_of_file(path) != shard.sha256:
+        if sha256_of(path) != shard.sha256:
             raise unusable(path, f'it is not the shard that {INDEX} lists: its SHA-256 differs. '
                            'Make the enrichment anew')
         count = 0

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lego_ros.files import sha256_of
 from lego_ros.training.data.dataset import PairDataset
-from lego_ros.training.data.files import sha256_of_file
 from lego_ros.training.enrichment.describing import Describer, Request
 from lego_ros.training.enrichment.settings import EnrichSettings, EnrichSources
 from lego_ros.training.enrichment.shards import (
@@ -71,7 +71,7 @@ def ask(pairs: PairDataset, indices: Sequence[int], vllm: Path, text: Path,
             raise Interrupted(number)
         path = folder / shard_name(number)
         if path.is_file():
-            record = ShardRecord(name=path.name, samples=len(some), sha256=sha256_of_file(path))
+            record = ShardRecord(name=path.name, samples=len(some), sha256=sha256_of(path))
             for _ in shard_members(folder, record):
                 pass
         else:

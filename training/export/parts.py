@@ -33,7 +33,8 @@ import shutil
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.files import commit, sha256_of_file, unusable, write_whole
+from lego_ros.files import sha256_of
+from lego_ros.training.data.files import commit, unusable, write_whole
 from lego_ros.training.data.manifest import PairRecord
 from lego_ros.training.data.problems import ProblemLog
 
@@ -188,7 +189,7 @@ class PartStore:
         self.summary = {
             'plan': self._plan, 'episodes': dict(sorted(episodes.items())),
             'actions': dict(sorted(actions.items())), 'skipped': skipped,
-            'files': {name: sha256_of_file(self.folder / name) for name in sorted(names)}}
+            'files': {name: sha256_of(self.folder / name) for name in sorted(names)}}
         write_whole(self.folder / SUMMARY, json.dumps(self.summary, indent=1).encode() + b'\n')
         self._clear()
         return self.summary
@@ -201,7 +202,7 @@ class PartStore:
         self._compare(path, summary.get('plan'))
         for name, digest in summary.get('files', {}).items():
             file = self.folder / name
-            if not file.is_file() or sha256_of_file(file) != digest:
+            if not file.is_file() or sha256_of(file) != digest:
                 raise unusable(file, 'it was changed or removed after it was made; remove the '
                                'folder to make it anew')
         return summary

@@ -28,7 +28,7 @@ import re
 import shutil
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.files import sync
+from lego_ros.files import sync
 from safetensors import SafetensorError
 
 KEPT = 2

@@ -20,7 +20,7 @@ import hashlib
 from pathlib import Path
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.files import sha256_of_file
+from lego_ros.files import sha256_of
 
 
 def vllm_sha256(folder: Path) -> str:
@@ -36,5 +36,5 @@ def vllm_sha256(folder: Path) -> str:
         raise LegoError(ErrorCode.BUNDLE_NOT_FOUND, f"there is no model in '{folder}'")
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f'{path.name} {sha256_of_file(path)}\n'.encode())
+        digest.update(f'{path.name} {sha256_of(path)}\n'.encode())
     return digest.hexdigest()

@@ -29,9 +29,10 @@ from lego_ros.bundle.importing.single_file import read_single_file
 from lego_ros.bundle.importing.weights import unreadable
 from lego_ros.bundle.integrity import hash_files
 from lego_ros.bundle.making import new_bundle
-from lego_ros.bundle.manifest import FileEntry, Manifest, read_manifest
+from lego_ros.bundle.manifest import Manifest, read_manifest
 from lego_ros.bundle.writing import DTYPES, write_networks
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import FileEntry
 from lego_ros.ldm.conditioning import LegoConditioning
 from lego_ros.ldm.config import LdmSize, paper_size
 from lego_ros.ldm.guidance import GUIDANCE_SCALE, IMAGE_GUIDANCE_SCALE
