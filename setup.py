@@ -49,6 +49,8 @@ setup(
         'av>=12',
         'diffusers>=0.35',
         'httpx2>=2.12',
+        'lark-parser>=0.12',
+        'llguidance>=1.3',
         'matplotlib>=3.5',
         # The kitchen; MuJoCo 4 has no wheels for Python 3.10.
         'mujoco>=4.0; python_version >= "3.11"',
@@ -73,6 +75,7 @@ setup(
         # What training alone needs; a robot goes without.
         'training': ['peft>=0.15', 'ray[data]>=2.40', 'tensorboard>=2.14'],
     },
-    package_data={'lego_ros.training': ['**/*.yaml']},
+    package_data={'lego_ros.programs': ['*.lark', '*.yaml'],
+                  'lego_ros.training': ['**/*.yaml']},
     entry_points={'console_scripts': ['lego-ros = lego_ros.cli:main']},
 )

@@ -61,6 +61,10 @@ class ErrorCode(IntEnum):
     SOURCE_UNREADABLE = 50
     RECORDING_FAILED = 51
 
+    # The action program.
+    PROGRAM_INVALID = 60
+    PROGRAM_UNMET = 61
+
 
 class LegoError(Exception):
     """

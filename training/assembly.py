@@ -29,8 +29,10 @@ from lego_ros.bundle.writing import DTYPES, write_networks
 from lego_ros.ldm.config import scheduler_config
 from lego_ros.ldm.loading import load_component
 from lego_ros.ldm.pipeline import LegoPipeline
+from lego_ros.training.ldm.networks import read_record
+from lego_ros.training.model_card import model_card, read_evaluation
 from lego_ros.training.recipe import Recipe
-from lego_ros.training.run.journal import draw_curves, read_metrics
+from lego_ros.training.run.journal import draw_curves
 from lego_ros.vllm.loading import load_vllm
 import torch
 
@@ -47,6 +49,7 @@ class Parts:
     :param text: folder that holds ``text_encoder`` and ``tokenizer``.
     :param ldm: folder that holds ``unet`` and ``conditioning``.
     :param runs: folders of the trainings by the name that goes above their curves.
+    :param evaluation: what ``lego-ros eval`` wrote; it may be missing.
     """
 
     vllm: Path
@@ -54,6 +57,7 @@ class Parts:
     text: Path
     ldm: Path
     runs: dict[str, Path]
+    evaluation: Path
 
 
 def assemble(recipe: Recipe, parts: Parts, folder: Path) -> Path:
@@ -76,6 +80,7 @@ def assemble(recipe: Recipe, parts: Parts, folder: Path) -> Path:
         conditioning=load_component(parts.ldm, 'conditioning', None),
         scheduler=EulerAncestralDiscreteScheduler(**scheduler_config()))
     manifest = _manifest(recipe, pipeline)
+    report = read_evaluation(parts.evaluation, read_record(parts.ldm))
     old = folder.with_name(f'.{folder.name}.old')
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -83,7 +88,8 @@ def assemble(recipe: Recipe, parts: Parts, folder: Path) -> Path:
     with new_bundle(folder) as part:
         write_networks(part, vllm, words, processor, pipeline, DTYPES[recipe.bundle.dtype])
         draw_curves(parts.runs, part / CURVES)
-        (part / CARD).write_text(_card(manifest, recipe, parts), encoding='utf-8')
+        (part / CARD).write_text(model_card(manifest, recipe, parts.runs, CURVES, report),
+                                 encoding='utf-8')
         replace(manifest, files=hash_files(part)).save(part)
     shutil.rmtree(old, ignore_errors=True)
     return folder
@@ -98,20 +104,3 @@ def _manifest(recipe: Recipe, pipeline: LegoPipeline) -> Manifest:
         conditioning_channels=size.cross_attention_dim, vllm_hidden=size.vllm_hidden,
         steps=bundle.steps, image_scale=bundle.image_scale, text_scale=bundle.text_scale,
         sampler=type(pipeline.scheduler).__name__)
-
-
-def _card(manifest: Manifest, recipe: Recipe, parts: Parts) -> str:
-    """Write the model card, from what was really done."""
-    rows = ''
-    for name, run in parts.runs.items():
-        metrics = read_metrics(run)
-        steps = metrics[-1]['step'] if metrics else 0
-        held_out = [row['validation/loss'] for row in metrics if 'validation/loss' in row]
-        loss = f'{held_out[-1]:.4g}' if held_out else 'not measured'
-        rows += f'| {name} | {steps} | {loss} |\n'
-    return (
-        f'# {manifest.name}\n\nTrained by lego_ros {__version__}. Data: '
-        f'{manifest.training_data}. Licence of the weights: {manifest.license}.\n\n'
-        f'Draws at {manifest.resolution} px. Weights are {recipe.bundle.dtype}.\n\n'
-        '| Training | Steps | Loss on held-out data |\n| --- | --- | --- |\n'
-        f'{rows}\n![Losses]({CURVES})\n')

@@ -162,7 +162,8 @@ class _Chain:
         return assemble(self._recipe, Parts(
             vllm=self._vllm, vae=self._ldm, text=self._text,
             ldm=self._folder / 'ldm' / self._recipe.ldm.variant / 'result',
-            runs=self._runs()), self._folder / 'bundle')
+            runs=self._runs(), evaluation=self._folder / 'eval' / 'evaluation.json'),
+            self._folder / 'bundle')
 
     def _runs(self) -> dict[str, Path]:
         """Name the folders with the figures of all trainings."""

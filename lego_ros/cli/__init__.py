@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import sys
 
 from lego_ros import __version__
-from lego_ros.cli import ask, bundle, curate, data, demo, engine, evaluate, sim, train, up
+from lego_ros.cli import ask, bundle, curate, data, demo, engine, evaluate, program, sim, train, up
 from lego_ros.cli.environment import RosMissing
 from lego_ros.cli.text import CommandError, printable
 from lego_ros.errors import LegoError
@@ -63,6 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         description='Ask how an action is done in the scene in view, and see it drawn.')
     parser.add_argument('--version', action='version', version=f'lego_ros {__version__}')
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
-    for command in (demo, ask, up, sim, data, curate, train, evaluate, bundle, engine):
+    for command in (demo, ask, up, sim, data, curate, train, evaluate, bundle, engine,
+                    program):
         command.add_parser(commands)
     return parser

@@ -23,15 +23,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 import warnings
 
+from lego_ros.palette import INK, LINE, MUTED, WARNING
 import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-INK = '#1b1f24'
-MUTED = '#5b6570'
-LINE = '#d5dae0'
-WARNING = '#c1121f'
 
 # Inches, and points of type.
 _MARGIN = 0.45

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import math
-from typing import Literal
+from typing import Literal, Protocol
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.vllm.language import LanguageModel, TransformersLanguage
@@ -80,11 +80,33 @@ class Decoded:
         state after the final norm that predicted ``token_ids[k]``: ``lm_head(states[k])`` are its
         logits.
     :param stop: why the decode ended.
+    :param log_probabilities: K natural logarithms: how likely the model took each token to be, of
+        all tokens and at temperature 1; empty where nobody asked.
     """
 
     token_ids: tuple[int, ...]
     states: Tensor
     stop: Stop
+    log_probabilities: tuple[float, ...] = ()
+
+
+class TokenMask(Protocol):
+    """Which tokens may come next, by a grammar; of one response."""
+
+    def apply(self, logits: Tensor) -> Tensor:
+        """
+        Rule out what cannot come next.
+
+        :param logits: (vocabulary,) float32 on the CPU; not changed.
+        :returns: the same, at minus infinity where a token cannot come next.
+        """
+
+    def accept(self, token_id: int) -> None:
+        """
+        Take note of the token that was chosen.
+
+        :param token_id: one that :meth:`apply` left.
+        """
 
 
 def _never(token_ids: Sequence[int]) -> bool:
@@ -103,6 +125,7 @@ def decode(
     settings: DecodeSettings,
     *,
     conditioning_full: Callable[[Sequence[int]], bool] = _never,
+    mask: TokenMask | None = None,
     check: Callable[[], None] = _nothing,
     on_token: Callable[[int], None] = _nothing,
 ) -> Decoded:
@@ -115,6 +138,7 @@ def decode(
     :param settings: see :class:`DecodeSettings`. The positions that the model knows bound the
         number of tokens too.
     :param conditioning_full: told the tokens after each one; ends the decode when it returns true.
+    :param mask: rules out tokens; None = any may come.
     :param check: called before each pass through the model; what it raises ends the decode.
     :param on_token: called after each token with the number of tokens so far.
     :returns: at least one token.
@@ -134,16 +158,23 @@ def decode(
     limit = min(settings.max_new_tokens, room)
     generator = torch.Generator().manual_seed(settings.seed)
     token_ids: list[int] = []
+    likely: list[float] = []
     # The states are written where they stay; memory that no token needs is never touched.
     states = prompt_embeds.new_empty(limit, hidden)
     check()
     logits = model.start(prompt_embeds, states[:1])
     while True:
-        token_ids.append(_choose(logits, settings.temperature, generator))
+        logits = _finite(logits)
+        allowed = logits if mask is None else mask.apply(logits)
+        token_ids.append(_choose(allowed, settings.temperature, generator))
+        likely.append(float(logits[token_ids[-1]] - logits.logsumexp(0)))
+        if mask is not None:
+            mask.accept(token_ids[-1])
         on_token(len(token_ids))
         stop = _stop(token_ids, eos_token_id, conditioning_full, limit)
         if stop:
-            return Decoded(tuple(token_ids), states[:len(token_ids)], stop)
+            return Decoded(
+                tuple(token_ids), states[:len(token_ids)], stop, tuple(likely))
         check()
         logits = model.advance(token_ids[-1], states[len(token_ids):len(token_ids) + 1])
 
@@ -158,11 +189,11 @@ def _stop(token_ids: Sequence[int], eos_token_id: int | None,
     return 'max_new_tokens' if len(token_ids) == limit else None
 
 
-def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
+def _finite(logits: Tensor) -> Tensor:
     """
-    Choose a token from its logits (vocabulary,).
+    Bring logits (vocabulary,) to the CPU in float32.
 
-    Drawn on the CPU in float32, so that a seed gives the same draws on every device.
+    There a seed gives the same draws on every device.
     """
     logits = logits.float().cpu()
     if not bool(torch.isfinite(logits).all()):
@@ -171,6 +202,11 @@ def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> i
             'the language model gave values that are not finite; its weights are damaged or do '
             'not suit the precision in use',
         )
+    return logits
+
+
+def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
+    """Choose a token from its logits (vocabulary,)."""
     if temperature == 0:
         return int(logits.argmax())
     probabilities = torch.softmax((logits - logits.max()) / temperature, dim=-1)

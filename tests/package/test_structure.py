@@ -28,20 +28,21 @@ ROS = {
     'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'builtin_interfaces', 'diagnostic_msgs',
     'lifecycle_msgs', 'rcl_interfaces', 'rosgraph_msgs', 'action_msgs', 'geometry_msgs'}
 
-# What each part may import of the others; everything may import errors, files and itself.
+# What each part may import of the others; everything may import errors, files, palette and itself.
 ALLOWED = {
     'engines': set(),
     'vllm': {'engines'},
     'ldm': {'engines'},
     'images': set(),
-    'sim': set(),
+    'programs': set(),
+    'sim': {'programs'},
     'camera': {'images', 'sim'},
     'bundle': {'vllm', 'ldm'},
     'runtime': {'bundle', 'vllm', 'ldm', 'engines'},
-    'ros': {'runtime', 'camera', 'images', 'msg', 'action'},
+    'ros': {'runtime', 'camera', 'images', 'programs', 'msg', 'action'},
     'nodes': {'ros', 'runtime', 'bundle', 'camera', 'images', 'msg', 'action'},
-    'cli': {'nodes', 'ros', 'runtime', 'bundle', 'engines', 'camera', 'images', 'sim', 'training',
-            'action', 'msg'},
+    'cli': {'nodes', 'ros', 'runtime', 'bundle', 'engines', 'camera', 'images', 'programs', 'sim',
+            'training', 'action', 'msg'},
     'training': {'runtime', 'bundle', 'vllm', 'ldm', 'sim'},
 }
 
@@ -80,7 +81,7 @@ def test_imports_point_one_way(path):
             assert part in {'ros', 'nodes'}, f'{path} imports {name}'
         if parts[0] == 'lego_ros' and len(parts) > 1:
             target = parts[1]
-            free = {part, 'errors', 'files', '__version__'}
+            free = {part, 'errors', 'files', 'palette', '__version__'}
             assert target in ALLOWED.get(part, set()) | free, f'{path} imports {name}'
 
 

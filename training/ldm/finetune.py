@@ -131,7 +131,7 @@ class _Stage:
         self.objective = LegoObjective(
             unet, conditioning, projector,
             encode_texts([''], self._text_encoder, self._tokenizer, self._tokens),
-            self._variant, self._vae.config.scaling_factor, settings.drop)
+            self._variant, self._vae.config.scaling_factor, settings.drop, settings.compile)
         self.identity = self._identify(projector)
 
     def data(self, split: str, enrichment: Path | None, flip: bool,
@@ -197,9 +197,9 @@ class _Stage:
         settings, sources, objective = self._settings, self._sources, self.objective
         pairs = PairDataset(sources.dataset, sources.split, described=False)
         enrichment = self._enrichment(sources.enrichment)
-        # Where things lie, and what is shown of the run, do not count; the loop has its own eye
-        # on its settings.
-        chosen = settings.model_dump(mode='json', exclude={'loop', 'start', 'shown'})
+        # Where things lie, what is shown of the run and how fast it is do not count; the loop has
+        # its own eye on its settings.
+        chosen = settings.model_dump(mode='json', exclude={'loop', 'start', 'shown', 'compile'})
         return {
             'stage': 'ldm', **chosen,
             'pairs': pairs.sha256, 'vae': module_sha256(self._vae),

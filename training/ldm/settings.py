@@ -78,4 +78,7 @@ class LdmSettings(BaseModel):
     """Whether half of the samples are mirrored, words and features too."""
     drop: Annotated[float, Field(ge=0, le=1 / 3)] = DROP
     """Chance of each: no image, no context, neither."""
+    compile: bool = False
+    """Whether torch.compile makes the UNet faster; it takes minutes at first, and needs a C++
+    compiler on a CPU. What is computed stays the same but for the rounding of sums."""
     shown: ShownSettings = Field(default_factory=ShownSettings)

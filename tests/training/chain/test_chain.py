@@ -135,6 +135,8 @@ def test_the_bundle_tells_of_its_trainings(world):
     bundle = world.folder / 'bundle'
     card = (bundle / 'README.md').read_text(encoding='utf-8')
     assert 'Data: four scenes' in card
+    assert 'were not evaluated yet' in card
+    assert '## Limits' in card
     rows = {cells[1].strip(): cells[2:4] for line in card.splitlines()
             if len(cells := line.split('|')) == 5}
     for name in ('CLIP', 'VAE', 'language', 'VLLM', 'LDM'):

@@ -12,6 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+from functools import partial
+
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from lego_ros.ldm.conditioning import LegoConditioning
 from lego_ros.ldm.config import tiny_size
@@ -26,12 +28,13 @@ N, M, D, HIDDEN, VISION = 77, 16, 32, 64, 24
 SCALING = 0.5
 
 
-def make(name='joint', drop=0.05):
+def make(name='joint', drop=0.05, compiled=False):
     torch.manual_seed(1)
     size = tiny_size(HIDDEN, M)
     return LegoObjective(
         UNet2DConditionModel(**size.unet), LegoConditioning(**size.conditioning),
-        nn.Linear(VISION, HIDDEN), torch.randn(1, N, D), VARIANTS[name], SCALING, drop)
+        nn.Linear(VISION, HIDDEN), torch.randn(1, N, D), VARIANTS[name], SCALING, drop,
+        compiled)
 
 
 def samples(count=4):
@@ -183,3 +186,33 @@ def test_half_precision_comes_close():
             half = objective.loss(batch, *draws)
     assert half.dtype == torch.float32
     assert float(functional.l1_loss(half, full)) < 0.02 * float(full)
+
+
+def test_compiled_in_training_alone(monkeypatch):
+    """The graph is captured as ever, and run as it is: generating code for it takes a minute."""
+    graphs = []
+
+    def keep(graph, inputs):
+        graphs.append(graph)
+        return graph
+
+    monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend=keep))
+    plain, compiled, batch = make(), make(compiled=True), samples()
+    target, noise = torch.randn(2, 4, 4, 8, 8)
+    draws = (target, noise, torch.tensor([0, 999, 400, 7]), flags(0, 1, 0, 1), flags(0, 0, 1, 1))
+    losses = []
+    for objective in (plain, compiled):
+        torch.manual_seed(5)
+        loss = objective.train().loss(batch, *draws)
+        loss.backward()
+        losses.append((loss, objective.unet.conv_in.weight.grad,
+                       objective.conditioning.sigma.weight.grad))
+    assert graphs
+    for one, other in zip(*losses, strict=True):
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-7)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    before = len(graphs)
+    with torch.no_grad():
+        compiled.eval().loss({key: value[:2] for key, value in batch.items()},
+                             *(each[:2] for each in draws))
+    assert len(graphs) == before

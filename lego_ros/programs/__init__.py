@@ -1,0 +1,21 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Action programs: the language, the checker and the interpreter (LEAP, arXiv 2312.00055).
+
+The paper says what a program consists of: sub-actions of a verb and two objects, conditions
+before and after each, control flow and sub-routines. Its text form, its sub-verbs and its
+predicates are not known; those here are this package's own.
+"""
