@@ -17,46 +17,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from lego_ros.programs.bounds import MAX_DEPTH
-from lego_ros.programs.state import ended_by, fits, rivals, second, State
+from lego_ros.programs.flow import Flow
+from lego_ros.programs.state import ended_by, fits, rivals
 from lego_ros.programs.tree import (
     ANYTHING,
     Block,
     blocks_of,
     Call,
     Conditions,
+    Hand,
     If,
     Predicate,
     Program,
-    Repeat,
     Routine,
     Statement,
     SubAction,
     walk,
     While,
 )
+from lego_ros.programs.violation import Violation
 from lego_ros.programs.vocabulary import default_vocabulary, Vocabulary
-
-MAX_STEPS = 10_000
-"""Statements looked at, those of loops and routines again for each state that they begin in."""
-
-
-@dataclass(frozen=True)
-class Violation:
-    """
-    One thing that is wrong with a program.
-
-    :param line: of the statement, from 1; 0 = of the whole program, or it has no text.
-    :param message: what is wrong and what would mend it.
-    """
-
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f'line {self.line}: {self.message}' if self.line else self.message
 
 
 def check(program: Program, vocabulary: Vocabulary | None = None) -> tuple[Violation, ...]:
@@ -78,7 +61,7 @@ def check(program: Program, vocabulary: Vocabulary | None = None) -> tuple[Viola
     wrong = list(_wrong_calls(program))
     if not wrong:
         # With a call of nothing or in a circle there is no course to follow.
-        flow = _Flow(program, vocabulary)
+        flow = Flow(program, vocabulary)
         flow.run()
         wrong = [*_endless(program, vocabulary), *flow.violations]
     found += wrong
@@ -97,7 +80,7 @@ def _undeclared(program: Program) -> Iterator[Violation]:
     if len(declared) < len(program.objects):
         twice = sorted({name for name in declared if program.objects.count(name) > 1})
         yield Violation(0, f'declared twice: {", ".join(twice)}')
-    known = declared | {ANYTHING, 'left', 'right', 'either'}
+    known = declared | {ANYTHING, *(hand.value for hand in Hand)}
     for fact in program.initial:
         yield from _strangers(0, str(fact), fact.arguments, known)
     for statement in _statements(program):
@@ -157,20 +140,19 @@ def _nested_calls(program: Program, routines: dict[str, Routine]) -> Iterator[Vi
     inside = {name: _nesting(routine.body) for name, routine in routines.items()}
     called = {name: {call for call, _ in calls} & set(routines)
               for name, (_, calls) in inside.items()}
-    depth: dict[str, int] = {}
-    # Routines that call none have a depth, then their callers, and so on; what is left over when
-    # nothing can be added any more goes in a circle, or leads into one.
-    while ready := {name: _deepest(inside[name], depth) for name in routines
-                    if name not in depth and called[name] <= set(depth)}:
-        depth.update(ready)
-    circle = [name for name in routines if name not in depth]
-    while leading := [name for name in circle
-                      if not any(name in called[other] for other in circle)]:
-        circle = [name for name in circle if name not in leading]
-    if circle:
-        yield Violation(routines[circle[0]].line, 'these routines call each other in a circle and '
+    try:
+        order = list(TopologicalSorter(called).static_order())
+    except CycleError as error:
+        # Of each the next is the caller; the first comes again as the last.
+        circle = error.args[1][:0:-1]
+        start = min(circle, key=list(routines).index)
+        yield Violation(routines[start].line, 'these routines call each other in a circle and '
                         f'would never end: {", ".join(circle[:5])}')
-    elif _deepest(_nesting(program.body), depth) > MAX_DEPTH:
+        return
+    depth: dict[str, int] = {}
+    for name in order:
+        depth[name] = _deepest(inside[name], depth)
+    if _deepest(_nesting(program.body), depth) > MAX_DEPTH:
         yield Violation(0, 'blocks and the blocks of called routines are nested more than '
                            f'{MAX_DEPTH} deep')
 
@@ -230,128 +212,3 @@ def _may_end(condition: Predicate, action: SubAction, vocabulary: Vocabulary) ->
                 not condition.negated and ended_by(change, meant, vocabulary)):
             return True
     return False
-
-
-class _TooLong(Exception):
-    """The program has more ways through it than can be looked at."""
-
-
-class _Flow:
-    """
-    Follows a program through all its ways and notes what is not given where it is needed.
-
-    :param program: whose calls all end.
-    :param vocabulary: its words.
-    """
-
-    def __init__(self, program: Program, vocabulary: Vocabulary) -> None:
-        self.violations: list[Violation] = []
-        self._program = program
-        self._vocabulary = vocabulary
-        self._routines = {routine.name: routine.body for routine in program.routines}
-        self._steps = 0
-        self._muted = 0
-        # Fact -> the statement that ended it last, to explain what is missing.
-        self._ended: dict[Predicate, SubAction] = {}
-
-    def run(self) -> None:
-        """Fill :attr:`violations`."""
-        initial = State(frozenset(fact for fact in self._program.initial if not fact.negated))
-        try:
-            self._block(self._program.body, initial)
-        except _TooLong:
-            self.violations.append(Violation(
-                0, f'there are more than {MAX_STEPS:,} steps on the ways through it, too many to '
-                   'check; nest fewer loops and calls'))
-
-    def _block(self, block: Block, state: State) -> State:
-        for statement in block:
-            self._steps += 1
-            if self._steps > MAX_STEPS:
-                raise _TooLong
-            state = self._statement(statement, state)
-        return state
-
-    def _statement(self, statement: Statement, state: State) -> State:
-        if isinstance(statement, SubAction):
-            return self._sub_action(statement, state)
-        if isinstance(statement, Call):
-            return self._block(self._routines[statement.name], state)
-        if isinstance(statement, If):
-            then, otherwise = self._ways(statement.condition, state)
-            return self._block(statement.then, then).joined(
-                self._block(statement.otherwise, otherwise))
-        if isinstance(statement, While):
-            return self._while(statement, state)
-        return self._repeat(statement, state)
-
-    def _ways(self, condition: Conditions, state: State) -> tuple[State, State]:
-        """
-        Return what is known where a condition holds and where it does not.
-
-        Conditions are looked at when the program runs, so both ways are open, whatever is known.
-        """
-        met = state.assuming(condition, self._vocabulary)
-        if len(condition) > 1:
-            # Which of them does not hold is not known.
-            return met, state
-        only = condition[0]
-        return met, state.assuming(
-            (Predicate(only.name, only.arguments, not only.negated),), self._vocabulary)
-
-    def _while(self, loop: While, state: State) -> State:
-        self._muted += 1
-        while True:
-            again = state.joined(self._block(
-                loop.body, self._ways(loop.condition, state)[0]))
-            if again == state:
-                break
-            state = again
-        self._muted -= 1
-        inside, after = self._ways(loop.condition, state)
-        self._block(loop.body, inside)
-        return after
-
-    def _repeat(self, loop: Repeat, state: State) -> State:
-        for _ in range(loop.count):
-            before, state = state, self._block(loop.body, state)
-            if state == before:
-                break
-        return state
-
-    def _sub_action(self, action: SubAction, state: State) -> State:
-        needed = self._vocabulary.pre(action)
-        for condition in needed:
-            met = state.holds(condition)
-            if not met:
-                self._note(action, f'{action} needs {condition}, {self._why(condition, met)}')
-        state = state.assuming(needed, self._vocabulary)
-        changes = self._vocabulary.post(action)
-        after = state.after(changes, self._vocabulary)
-        for new in changes:
-            for held in sorted(after.facts | after.open, key=str):
-                if not new.negated and second(new, held, self._vocabulary):
-                    may = '' if held in after.facts else 'may hold'
-                    self._note(action, f'{action} gives {new} while {held}{may and " " + may}; '
-                                       'end that first')
-                    after = State(after.facts - {held}, after.open - {held})
-        for fact in state.facts - after.facts:
-            self._ended[fact] = action
-        if self._vocabulary.sub_verbs[action.verb].by_itself:
-            after = after.opened(action.object_a, self._vocabulary)
-        return after
-
-    def _why(self, condition: Predicate, met: bool | None) -> str:
-        """Explain why a condition is not met."""
-        if met is None:
-            return 'which may or may not hold here'
-        if condition.negated:
-            return 'and nothing before ends it'
-        ended = self._ended.get(condition)
-        if ended is not None:
-            return f'which {ended}{f" in line {ended.line}" if ended.line else ""} has ended'
-        return 'which neither the initial state nor a step before gives'
-
-    def _note(self, statement: Statement, message: str) -> None:
-        if not self._muted:
-            self.violations.append(Violation(statement.line, message))

@@ -29,7 +29,6 @@ from lego_ros.msg import (
     SubAction as SubActionMessage,
 )
 from lego_ros.programs.bounds import invalid, MAX_DEPTH, require_bounded, require_known
-from lego_ros.programs.checking import Violation
 from lego_ros.programs.printing import to_text
 from lego_ros.programs.tree import (
     Block,
@@ -45,6 +44,7 @@ from lego_ros.programs.tree import (
     SubAction,
     While,
 )
+from lego_ros.programs.violation import Violation
 from lego_ros.programs.vocabulary import default_vocabulary, Vocabulary
 from lego_ros.ros.messages import bounded
 

@@ -21,10 +21,10 @@ import math
 from typing import Any, TYPE_CHECKING
 
 from lego_ros.palette import INK, LINE, MUTED, WARNING
-from lego_ros.programs.checking import Violation
 from lego_ros.programs.picture.page import lay_out, SIDE
 from lego_ros.programs.picture.shapes import Arrow, Box, Text
 from lego_ros.programs.tree import Hand, Program
+from lego_ros.programs.violation import Violation
 from lego_ros.programs.vocabulary import default_vocabulary, Vocabulary
 
 if TYPE_CHECKING:

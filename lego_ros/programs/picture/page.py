@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
-from lego_ros.programs.checking import Violation
 from lego_ros.programs.picture.head import head
 from lego_ros.programs.picture.layout import box_width, Layout
 from lego_ros.programs.picture.shapes import (
@@ -35,6 +34,7 @@ from lego_ros.programs.picture.shapes import (
     STUB_HEIGHT,
 )
 from lego_ros.programs.tree import Call, Program, Routine, Statement, SubAction, walk
+from lego_ros.programs.violation import Violation
 from lego_ros.programs.vocabulary import Vocabulary
 
 SIDE = 4000.0
