@@ -49,7 +49,7 @@ class Predicate:
 
     @property
     def fact(self) -> Predicate:
-        """The same without the negation."""
+        """Give the same without the negation."""
         return Predicate(self.name, self.arguments) if self.negated else self
 
     def __str__(self) -> str:

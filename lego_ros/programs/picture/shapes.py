@@ -124,8 +124,9 @@ Shape = Text | Box | Arrow
 @dataclass(frozen=True)
 class Piece:
     """
-    A part of the chart around the vertical axis x = 0 on which it is entered and left; its top is
-    y = 0.
+    A part of the chart around the axis x = 0, on which it is entered and left.
+
+    Its top is y = 0.
 
     :param left: how far it reaches to the left of the axis.
     :param right: how far to the right.
