@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from lego_ros.engines.cache_record import Entry
 
 
-
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """
     Add the command to the command line.

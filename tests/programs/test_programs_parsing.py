@@ -245,8 +245,8 @@ def test_what_is_wrong_is_told_with_its_place(text, where, words):
 
 @pytest.mark.parametrize(('text', 'may_follow'), [
     ('objects a\nfind(a)\n}', {'a sub-verb', 'call', 'if', 'repeat', 'while', 'the end'}),
-    ('objects a\nfind(a)\n(', {'a sub-verb', 'call', 'if', 'repeat', 'while', 'the end', 'pre',
-                              'post'}),
+    ('objects a\nfind(a)\n(',
+     {'a sub-verb', 'call', 'if', 'repeat', 'while', 'the end', 'pre', 'post'}),
     ('objects a\nif }', {'a predicate', 'not'}),
     ('objects a\nif (open(a)) { find(a) }', {'a predicate', 'not'}),
 ])
