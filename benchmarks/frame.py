@@ -43,7 +43,7 @@ from benchmarks.kitchen import (
 from benchmarks.peers import as_bytes, PeerPipeline
 from benchmarks.report import Figure, Report, Target
 from benchmarks.unet_step import measure_steps
-from lego_ros.ldm.drawing import Drawer, DrawingSettings
+from lego_ros.ldm.drawing import DrawingSettings, EnginePipeline
 from lego_ros.ldm.fast import FastSettings
 from lego_ros.training.evaluation.frames import psnr, ssim
 from lego_ros.vllm.enrichment import Enrichment, EnrichmentSettings
@@ -91,7 +91,7 @@ def run(out: Path, rounds: int = 3, frames: int = 3, seeds: int = 2) -> Report:
     engines = {f'{backend} {precision}': bundle.engines(backend, precision)
                for backend, precision in BACKENDS}
     pipeline = bundle.networks()[1]
-    drawers = {name: Drawer(each, pipeline.tokenizer, pipeline.scheduler)
+    drawers = {name: EnginePipeline(each, pipeline.tokenizer, pipeline.scheduler)
                for name, each in engines.items()}
     pictures: dict[str, np.ndarray] = {}
     peers, compiling = _peers(bundle, cases[0])
@@ -110,7 +110,7 @@ def run(out: Path, rounds: int = 3, frames: int = 3, seeds: int = 2) -> Report:
     return report
 
 
-def draw(drawer: Drawer, case: Case, settings: DrawingSettings = EXACT) -> np.ndarray:
+def draw(drawer: EnginePipeline, case: Case, settings: DrawingSettings = EXACT) -> np.ndarray:
     """
     Draw with ours.
 
@@ -160,7 +160,7 @@ def _kept(pictures: dict[str, np.ndarray], name: str, way: Callable[[Case], np.n
 
 
 def _report(bundle: Bundle, seconds: dict[str, list[float]], pictures: dict[str, np.ndarray],
-            compiling: str, drawers: dict[str, Drawer], cases: list[Case]) -> Report:
+            compiling: str, drawers: dict[str, EnginePipeline], cases: list[Case]) -> Report:
     near = {name: psnr(picture, pictures[_EAGER]) for name, picture in pictures.items()
             if name != _EAGER and not name.endswith('fast')}
     for name, decibels in near.items():
@@ -188,7 +188,7 @@ def _report(bundle: Bundle, seconds: dict[str, list[float]], pictures: dict[str,
         _targets(seconds, best32, best16, best, likeness['SSIM', '']))
 
 
-def _likeness(drawer: Drawer, cases: list[Case]
+def _likeness(drawer: EnginePipeline, cases: list[Case]
               ) -> tuple[dict[tuple[str, str], list[float]], float]:
     """Compare fast answers, and exact ones of other seeds, with exact ones."""
     exact = [draw(drawer, case) for case in cases]

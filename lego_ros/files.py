@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Files: their hashes, and the way to the disk."""
+"""Files: their hashes, and the way to the disk, whole or not at all."""
 
 from __future__ import annotations
 
@@ -67,6 +67,37 @@ def sync(path: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def write_whole(path: Path, content: bytes, durable: bool = True) -> None:
+    """
+    Write a file so that a kill leaves the old one or the new one.
+
+    :param path: of the file; one that is there is replaced.
+    :param content: all of it.
+    :param durable: whether a power cut must not lose it either; that waits for the disk.
+    :raises OSError: it cannot be written.
+    """
+    # Always the same name: what a kill leaves is overwritten when the work is taken up again.
+    part = path.with_name(f'.{path.name}.part')
+    part.write_bytes(content)
+    commit(part, path, durable)
+
+
+def commit(part: Path, path: Path, durable: bool = True) -> None:
+    """
+    Give a finished file its name.
+
+    :param part: the file, closed, in the folder of ``path``.
+    :param path: the name it gets.
+    :param durable: whether to wait until the disk has both.
+    :raises OSError: it cannot be renamed.
+    """
+    if durable:
+        sync(part)
+    os.replace(part, path)
+    if durable:
+        sync(path.parent)
 
 
 def _hash(paths: Iterable[Path]) -> FileEntry:

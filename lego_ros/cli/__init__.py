@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import os
 import sys
 
 from lego_ros import __version__
@@ -28,6 +29,7 @@ from lego_ros.errors import LegoError
 
 EXIT_BAD_INPUT = 2
 EXIT_NO_ROS = 3
+EXIT_BROKEN_PIPE = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,11 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: what follows ``lego-ros``; None = the process's own.
     :returns: exit status: 0, 1 for a question that was not answered, 2 for bad input, 3 where
-        ROS is missing, 130 after Ctrl-C.
+        ROS is missing, 130 after Ctrl-C, 141 where nobody reads the output any more.
     """
     args = make_parser().parse_args(argv)
     try:
-        return args.run(args)
+        status = args.run(args)
+        # Here, where it is caught, not when Python ends.
+        sys.stdout.flush()
+        return status
     except RosMissing as error:
         print(error, file=sys.stderr)
         return EXIT_NO_ROS
@@ -50,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CommandError as error:
         print(printable(str(error)), file=sys.stderr)
         return error.status
+    except BrokenPipeError:
+        # Who read the output has seen enough (`| head`). Python would write what is left once
+        # more when it ends, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
 
 
 def make_parser() -> argparse.ArgumentParser:

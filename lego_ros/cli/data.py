@@ -73,7 +73,7 @@ def run_stats(args: argparse.Namespace) -> int:
     :raises LegoError: SOURCE_UNREADABLE or INVALID_SETTING.
     :raises CommandError: it cannot be written.
     """
-    from lego_ros.training.data.files import write_whole
+    from lego_ros.files import write_whole
     from lego_ros.training.data.statistics import manifest_of, read_statistics
     from lego_ros.training.data.statistics_page import statistics_page
 

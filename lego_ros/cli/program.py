@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-import graphlib
 import io
 from pathlib import Path
 import sys
@@ -121,7 +120,7 @@ def run_convert(args: argparse.Namespace) -> int:
             print(text, end='')
             return 0
         content = text.encode()
-    from lego_ros.training.data.files import write_whole
+    from lego_ros.files import write_whole
 
     try:
         write_whole(args.out, content, durable=False)
@@ -144,7 +143,6 @@ def run_run(args: argparse.Namespace) -> int:
 
     vocabulary = _vocabulary(args)
     program = _read(args.file, vocabulary)
-    _require_calls(program)
     course = run(program, None, vocabulary, args.max_steps)
     before = State(frozenset(program.initial))
     digits = len(str(len(course.steps)))
@@ -200,8 +198,7 @@ def _vocabulary(args: argparse.Namespace) -> Vocabulary:
 
 
 def _read(name: str, vocabulary: Vocabulary) -> Program:
-    """Read a program; one from JSON gets the lines of its text form, where it has one."""
-    from lego_ros.programs.bounds import MAX_TEXT
+    """Read a program; one from JSON gets the lines of its text form."""
     from lego_ros.programs.parsing import parse
     from lego_ros.programs.printing import to_text
     from lego_ros.programs.serialising import from_json
@@ -214,8 +211,7 @@ def _read(name: str, vocabulary: Vocabulary) -> Program:
         program = from_json(text, vocabulary)
     except LegoError as error:
         raise LegoError(error.code, f"'{name}': {error.message}") from error
-    written = to_text(program)
-    return parse(written, vocabulary) if len(written) <= MAX_TEXT else program
+    return parse(to_text(program), vocabulary)
 
 
 def _content(name: str) -> str:
@@ -246,24 +242,3 @@ def _picture(program: Program, vocabulary: Vocabulary) -> bytes:
     file = io.BytesIO()
     draw(program, vocabulary, check(program, vocabulary)).savefig(file, format='png')
     return file.getvalue()
-
-
-def _require_calls(program: Program) -> None:
-    """Check that every call names a routine and that none calls itself, as running needs."""
-    from lego_ros.programs.tree import Call, walk
-
-    names = {routine.name for routine in program.routines}
-    calls: dict[str, set[str]] = {name: set() for name in names}
-    for caller, body in (('', program.body), *(
-            (routine.name, routine.body) for routine in program.routines)):
-        for statement in walk(body):
-            if isinstance(statement, Call):
-                if statement.name not in names:
-                    raise LegoError(ErrorCode.PROGRAM_INVALID, f'line {statement.line}: '
-                                    f'{statement}: there is no such routine')
-                calls.setdefault(caller, set()).add(statement.name)
-    try:
-        graphlib.TopologicalSorter(calls).prepare()
-    except graphlib.CycleError as error:
-        raise LegoError(ErrorCode.PROGRAM_INVALID, 'these routines call each other in a circle: '
-                        f'{", ".join(sorted(set(error.args[1])))}') from error

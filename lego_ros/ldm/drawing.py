@@ -75,7 +75,7 @@ class _Plan:
     shifts: Tensor
 
 
-class Drawer:
+class EnginePipeline:
     """
     Draws action frames. All calls come from one thread.
 
@@ -275,7 +275,7 @@ class Drawer:
         devices = sorted({str(engine.device) for engine in self._engines.values()})
         if len(devices) > 1:
             raise LegoError(ErrorCode.INVALID_SETTING,
-                            f'The engines of a drawer lie on {", ".join(devices)}; put them on '
+                            f'The engines lie on {", ".join(devices)}; put them all on '
                             'one device.')
 
 

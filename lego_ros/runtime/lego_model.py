@@ -27,7 +27,7 @@ from lego_ros.bundle.manifest import Manifest
 from lego_ros.engines.builder import backend_version
 from lego_ros.engines.cache import EngineCache
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.ldm.drawing import Drawer, DrawingSettings
+from lego_ros.ldm.drawing import DrawingSettings, EnginePipeline
 from lego_ros.ldm.fast import FastSettings
 from lego_ros.ldm.loading import load_component
 from lego_ros.ldm.view import View
@@ -93,7 +93,7 @@ class LegoModel(ActionModel):
             clip_tokenizer, sampler = (
                 load_component(folder, name, None) for name in ('tokenizer', 'scheduler'))
         self._view = View(manifest.view)
-        self._drawer = Drawer(self._engines, clip_tokenizer, sampler)
+        self._pipeline = EnginePipeline(self._engines, clip_tokenizer, sampler)
         self._enricher = Enricher(
             engine_vllm(self._engines), tokenizer, processor, clip_tokenizer,
             manifest.text_tokens)
@@ -122,7 +122,7 @@ class LegoModel(ActionModel):
                check: Check, on_step: OnStep) -> np.ndarray:
         """See :meth:`ActionModel.depict`."""
         enrichment: Enrichment = description.embeddings
-        pictures = self._drawer.draw(
+        pictures = self._pipeline.draw(
             self._view.ldm_view(rgb, self.info.height)[None],
             [description.text],
             image_embeds=enrichment.image_embeds[None],
@@ -137,10 +137,10 @@ class LegoModel(ActionModel):
 
     def close(self) -> None:
         """Drop the networks and give the GPU's memory back."""
-        self._drawer.close()
+        self._pipeline.close()
         for engine in self._engines.values():
             engine.close()
-        del self._drawer, self._enricher, self._engines
+        del self._pipeline, self._enricher, self._engines
         gc.collect()
         if self._device.type == 'cuda':
             torch.cuda.empty_cache()

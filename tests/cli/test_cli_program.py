@@ -16,6 +16,7 @@
 
 import io
 import json
+import subprocess
 import sys
 
 from lego_ros.cli import main
@@ -118,7 +119,8 @@ def test_a_run_tells_what_changes(write, capsys):
 @pytest.mark.parametrize(('text', 'status', 'message'), [
     (WRONG, 1, 'stopped after 1 sub-action: line 4: lift(mug, right) cannot be done'),
     ('objects mug\ncall tidy\n', 2, 'line 2: call tidy: there is no such routine'),
-    ('objects mug\nroutine a { call b }\nroutine b { call a }\ncall a\n', 2, 'circle: a, b'),
+    ('objects mug\nroutine a { call b }\nroutine b { call a }\ncall a\n', 1,
+     'ran 50 statements and did not end'),
     ('objects mug\nwhile not open(mug) { find(mug) }\n', 1, 'did not end')])
 def test_a_run_that_does_not_end_says_why(text, status, message, write, capsys):
     assert main(['program', 'run', write(text), '--max-steps', '50']) == status
@@ -175,3 +177,18 @@ def test_exit_status_of_the_process(start, write):
     ends = [command.finish() for command in started]
     assert [end[0] for end in ends] == [0, 1, 2]
     assert all('Traceback' not in end[2] for end in ends)
+
+
+def test_a_reader_that_has_seen_enough(write):
+    """As `lego-ros program words | head -1`: more than a pipe holds is left to write."""
+    words = 'sub_verbs:\n' + ''.join(
+        f'  verb_{number}: {{objects: [a], hand: none, meaning: {"long " * 40}}}\n'
+        for number in range(2000))
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'lego_ros.cli', 'program', 'words', '--vocabulary',
+         write(words, 'w.yaml')], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout.readline().startswith('SUB-VERB')
+        process.stdout.close()
+        assert process.stderr.read() == ''
+        assert process.wait(60) == 141

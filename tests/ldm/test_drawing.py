@@ -21,7 +21,7 @@ from lego_ros.engines.engine import Engine
 from lego_ros.engines.torch_engine import TorchEngine
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.config import build_pipeline, tiny_size
-from lego_ros.ldm.drawing import Drawer, DrawingSettings
+from lego_ros.ldm.drawing import DrawingSettings, EnginePipeline
 from lego_ros.ldm.graphs import ContextTokens, ldm_graphs
 from lego_ros.ldm.pipeline import LegoPipeline
 import numpy as np
@@ -44,19 +44,19 @@ def torch_engines(
     return {name: TorchEngine(graph) for name, graph in ldm_graphs(pipeline, **given).items()}
 
 
-def make_drawer(pipeline: LegoPipeline, **given: object) -> Drawer:
-    return Drawer(torch_engines(pipeline, **given), pipeline.tokenizer, pipeline.scheduler)
+def make_drawer(pipeline: LegoPipeline, **given: object) -> EnginePipeline:
+    return EnginePipeline(torch_engines(pipeline, **given), pipeline.tokenizer, pipeline.scheduler)
 
 
 @pytest.fixture(scope='module')
-def drawer(pipeline: LegoPipeline) -> Drawer:
+def drawer(pipeline: LegoPipeline) -> EnginePipeline:
     return make_drawer(pipeline)
 
 
 @pytest.mark.parametrize('steps', [2, 10, 50])
 def test_the_pipelines_picture(
-    pipeline: LegoPipeline, drawer: Drawer, frame: np.ndarray, embeds: dict[str, torch.Tensor],
-    steps: int,
+    pipeline: LegoPipeline, drawer: EnginePipeline, frame: np.ndarray,
+    embeds: dict[str, torch.Tensor], steps: int,
 ) -> None:
     expected = pipeline(frame, PROMPT, num_inference_steps=steps, generator=seeded(3),
                         image_guidance_scale=1.2, guidance_scale=5., **embeds).images
@@ -124,7 +124,7 @@ def test_every_kind_of_context_in_a_batch(
 
 
 def test_one_query_leaves_nothing_to_the_next(
-    drawer: Drawer, frame: np.ndarray, embeds: dict[str, torch.Tensor],
+    drawer: EnginePipeline, frame: np.ndarray, embeds: dict[str, torch.Tensor],
 ) -> None:
     def draw(steps: int, of: np.ndarray) -> np.ndarray:
         return drawer.draw(of, [PROMPT], **embeds, settings=DrawingSettings(steps),
@@ -137,7 +137,7 @@ def test_one_query_leaves_nothing_to_the_next(
 
 
 def test_checks_and_progress_come_in_turn(
-    drawer: Drawer, frame: np.ndarray, embeds: dict[str, torch.Tensor],
+    drawer: EnginePipeline, frame: np.ndarray, embeds: dict[str, torch.Tensor],
 ) -> None:
     seen: list[object] = []
     drawer.draw(frame, [PROMPT], **embeds, settings=DrawingSettings(3), generator=seeded(0),
@@ -148,7 +148,7 @@ def test_checks_and_progress_come_in_turn(
 
 
 def test_a_cancel_ends_the_drawing_at_the_next_step(
-    drawer: Drawer, frame: np.ndarray, embeds: dict[str, torch.Tensor],
+    drawer: EnginePipeline, frame: np.ndarray, embeds: dict[str, torch.Tensor],
 ) -> None:
     done: list[int] = []
 
@@ -177,7 +177,8 @@ def test_values_that_are_not_finite_are_named(
 
 
 def test_what_cannot_be_drawn_is_refused(
-    pipeline: LegoPipeline, drawer: Drawer, frame: np.ndarray, embeds: dict[str, torch.Tensor],
+    pipeline: LegoPipeline, drawer: EnginePipeline, frame: np.ndarray,
+    embeds: dict[str, torch.Tensor],
 ) -> None:
     with pytest.raises(ValueError, match=r'1 picture.* 64 x 64'):
         drawer.draw(np.zeros((128, 64, 3), np.uint8), [PROMPT], **embeds)
@@ -189,7 +190,7 @@ def test_what_cannot_be_drawn_is_refused(
     engines = torch_engines(pipeline)
     del engines['vae_encoder']
     with pytest.raises(LegoError, match='vae_encoder'):
-        Drawer(engines, pipeline.tokenizer, pipeline.scheduler)
+        EnginePipeline(engines, pipeline.tokenizer, pipeline.scheduler)
 
 
 @pytest.fixture(scope='module', autouse=True)

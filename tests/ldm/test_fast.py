@@ -21,7 +21,7 @@ from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, EulerDiscr
 from lego_ros.engines.torch_engine import TorchEngine
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.config import scheduler_config
-from lego_ros.ldm.drawing import Drawer, DrawingSettings
+from lego_ros.ldm.drawing import DrawingSettings, EnginePipeline
 from lego_ros.ldm.fast import fast_schedule, FastSettings
 from lego_ros.ldm.graphs import ldm_graphs
 from lego_ros.ldm.pipeline import LegoPipeline
@@ -90,9 +90,9 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 
 @pytest.fixture(scope='module')
-def drawer(pipeline: LegoPipeline) -> Drawer:
-    return Drawer({name: TorchEngine(graph) for name, graph in ldm_graphs(pipeline).items()},
-                  pipeline.tokenizer, pipeline.scheduler)
+def drawer(pipeline: LegoPipeline) -> EnginePipeline:
+    engines = {name: TorchEngine(graph) for name, graph in ldm_graphs(pipeline).items()}
+    return EnginePipeline(engines, pipeline.tokenizer, pipeline.scheduler)
 
 
 @pytest.mark.parametrize('sampler', SAMPLERS)
@@ -143,7 +143,7 @@ def test_the_steps_are_some_of_the_exact_ones(steps: int) -> None:
 
 
 def test_a_fast_drawing_is_repeatable_and_near(
-    drawer: Drawer, frame: np.ndarray, embeds: dict[str, torch.Tensor],
+    drawer: EnginePipeline, frame: np.ndarray, embeds: dict[str, torch.Tensor],
 ) -> None:
     def draw(fast: FastSettings | None, seed: int = 0) -> np.ndarray:
         return drawer.draw(
@@ -162,7 +162,7 @@ def test_steps_without_guidance_run_one_branch(
     pipeline: LegoPipeline, frame: np.ndarray, embeds: dict[str, torch.Tensor],
 ) -> None:
     engines = {name: CountingEngine(graph) for name, graph in ldm_graphs(pipeline).items()}
-    drawer = Drawer(engines, pipeline.tokenizer, pipeline.scheduler)
+    drawer = EnginePipeline(engines, pipeline.tokenizer, pipeline.scheduler)
     steps: list[tuple[int, int]] = []
     drawer.draw(frame, [PROMPT], **embeds,
                 settings=DrawingSettings(steps=30, fast=FastSettings(8, 3)),
@@ -176,7 +176,7 @@ def test_steps_without_guidance_run_one_branch(
     assert engines['time_embedding'].runs == 8
 
     del engines['unet_full']
-    without = Drawer(engines, pipeline.tokenizer, pipeline.scheduler)
+    without = EnginePipeline(engines, pipeline.tokenizer, pipeline.scheduler)
     with pytest.raises(LegoError, match='unet_full'):
         without.draw(frame, [PROMPT], **embeds,
                      settings=DrawingSettings(steps=30, fast=FastSettings(8, 3)))

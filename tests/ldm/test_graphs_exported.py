@@ -24,7 +24,7 @@ from lego_ros.engines.export import export, parity
 from lego_ros.engines.graph import Graph
 from lego_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from lego_ros.engines.openvino_engine import OpenVinoEngine
-from lego_ros.ldm.drawing import Drawer, DrawingSettings
+from lego_ros.ldm.drawing import DrawingSettings, EnginePipeline
 from lego_ros.ldm.fast import FastSettings
 from lego_ros.ldm.graphs import ldm_graphs
 from lego_ros.ldm.pipeline import LegoPipeline
@@ -83,7 +83,7 @@ def test_the_pipelines_picture(
     engines = {
         name: LOADERS['openvino'](path) if name == 'time_embedding' else load(path)
         for name, path in files.items()}
-    drawer = Drawer(engines, pipeline.tokenizer, pipeline.scheduler)
+    drawer = EnginePipeline(engines, pipeline.tokenizer, pipeline.scheduler)
 
     def draw(fast: FastSettings | None = None) -> np.ndarray:
         return drawer.draw(

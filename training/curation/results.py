@@ -22,10 +22,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from lego_ros.files import sha256_of
+from lego_ros.files import sha256_of, write_whole
 from lego_ros.training.curation.checks import Fault
 from lego_ros.training.curation.journal import Answer
-from lego_ros.training.data.files import unusable, write_whole
+from lego_ros.training.data.files import unusable
 from lego_ros.training.data.records import parse_line, read_lines
 from pydantic import BaseModel, ConfigDict, Field
 

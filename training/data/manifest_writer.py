@@ -30,8 +30,8 @@ from pathlib import Path
 import shutil
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.files import sha256_of
-from lego_ros.training.data.files import commit, unusable, write_whole
+from lego_ros.files import commit, sha256_of, write_whole
+from lego_ros.training.data.files import unusable
 from lego_ros.training.data.manifest import PairRecord, read_manifest, to_line
 from lego_ros.training.data.problems import ProblemLog
 

@@ -29,8 +29,8 @@ from typing import Literal
 
 import cv2
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import write_whole
 from lego_ros.training.data.actions import Action, Moment
-from lego_ros.training.data.files import write_whole
 from lego_ros.training.data.frames import FrameReader, Shot, Window
 from lego_ros.training.data.manifest import BoxRecord, CandidateRecord, PairRecord, PictureRecord
 from lego_ros.training.data.problems import Problem, ProblemLog, Reason

@@ -23,7 +23,8 @@ from enum import Enum
 import json
 from pathlib import Path
 
-from lego_ros.training.data.files import unusable, write_whole
+from lego_ros.files import write_whole
+from lego_ros.training.data.files import unusable
 
 
 class Reason(str, Enum):

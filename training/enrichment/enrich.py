@@ -27,9 +27,9 @@ import json
 from pathlib import Path
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.files import sha256_of
+from lego_ros.files import sha256_of, write_whole
 from lego_ros.training.data.dataset import PairDataset
-from lego_ros.training.data.files import unusable, write_whole
+from lego_ros.training.data.files import unusable
 from lego_ros.training.enrichment.describing import Describer, Request
 from lego_ros.training.enrichment.settings import EnrichSettings, EnrichSources
 from lego_ros.training.enrichment.shards import (

@@ -32,8 +32,8 @@ import tarfile
 from typing import Annotated, Literal
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.files import sha256_of
-from lego_ros.training.data.files import commit, unusable, write_whole
+from lego_ros.files import commit, sha256_of, write_whole
+from lego_ros.training.data.files import unusable
 from lego_ros.training.data.records import first_fault
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError

@@ -25,12 +25,12 @@ from typing import Any
 
 from diffusers import EulerAncestralDiscreteScheduler
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import write_whole
 from lego_ros.ldm.config import scheduler_config
 from lego_ros.ldm.guidance import GUIDANCE_SCALE, IMAGE_GUIDANCE_SCALE
 from lego_ros.ldm.loading import load_component
 from lego_ros.ldm.pipeline import LegoPipeline, STEPS
 from lego_ros.training.data.dataset import PairDataset, read_picture
-from lego_ros.training.data.files import write_whole
 from lego_ros.training.evaluation.inputs import Network, RunFolder
 from lego_ros.training.ldm.features import Enrichment
 from lego_ros.training.ldm.pictures import ldm_picture

@@ -22,8 +22,8 @@ import json
 from pathlib import Path
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import write_whole
 from lego_ros.training.data.dataset import PairDataset, WHICH
-from lego_ros.training.data.files import write_whole
 from lego_ros.training.evaluation.asking import ask
 from lego_ros.training.evaluation.descriptions import judge, read_truth_records
 from lego_ros.training.evaluation.drawing import draw_split, DrawSettings, Painter

@@ -24,8 +24,8 @@ import shutil
 
 import av
 import cv2
+from lego_ros.files import commit
 from lego_ros.sim.motion import FPS
-from lego_ros.training.data.files import commit
 from lego_ros.training.data.frame_folders import frame_name
 import numpy as np
 

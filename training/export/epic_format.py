@@ -21,8 +21,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lego_ros.files import write_whole
 from lego_ros.sim.motion import FPS
-from lego_ros.training.data.files import write_whole
 from lego_ros.training.export.clips import write_folder, write_video
 from lego_ros.training.export.detections import detections
 from lego_ros.training.export.epic_annotations import (

@@ -33,8 +33,8 @@ import shutil
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.files import sha256_of
-from lego_ros.training.data.files import commit, unusable, write_whole
+from lego_ros.files import commit, sha256_of, write_whole
+from lego_ros.training.data.files import unusable
 from lego_ros.training.data.manifest import PairRecord
 from lego_ros.training.data.problems import ProblemLog
 

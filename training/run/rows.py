@@ -28,7 +28,8 @@ import json
 from pathlib import Path
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.data.files import commit, unusable, write_whole
+from lego_ros.files import commit, write_whole
+from lego_ros.training.data.files import unusable
 from lego_ros.training.run.loop import Interrupted
 import numpy as np
 from tqdm import tqdm

@@ -27,8 +27,8 @@ import json
 from pathlib import Path
 
 from accelerate import Accelerator
+from lego_ros.files import write_whole
 from lego_ros.training.data.dataset import PairDataset
-from lego_ros.training.data.files import write_whole
 from lego_ros.training.run.loop import make_accelerator, train
 from lego_ros.training.vllm.data import Collate, InstructionData
 from lego_ros.training.vllm.features import FrameFeatures
