@@ -26,6 +26,7 @@ from lego_ros.cli.data_prepare import add_prepare
 from lego_ros.cli.pictures import save_png
 from lego_ros.cli.text import CommandError, printable, whole
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import write_whole
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -73,7 +74,6 @@ def run_stats(args: argparse.Namespace) -> int:
     :raises LegoError: SOURCE_UNREADABLE or INVALID_SETTING.
     :raises CommandError: it cannot be written.
     """
-    from lego_ros.files import write_whole
     from lego_ros.training.data.statistics import manifest_of, read_statistics
     from lego_ros.training.data.statistics_page import statistics_page
 

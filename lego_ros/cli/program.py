@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from lego_ros.cli.text import CommandError, printable, whole
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.files import write_whole
 
 if TYPE_CHECKING:
     from lego_ros.programs.tree import Program
@@ -120,8 +121,6 @@ def run_convert(args: argparse.Namespace) -> int:
             print(text, end='')
             return 0
         content = text.encode()
-    from lego_ros.files import write_whole
-
     try:
         write_whole(args.out, content, durable=False)
     except OSError as error:

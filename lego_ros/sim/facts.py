@@ -18,11 +18,9 @@ from __future__ import annotations
 
 from lego_ros.programs.state import State
 from lego_ros.programs.tree import Predicate
-from lego_ros.sim.vocabulary import HANDS
+from lego_ros.sim.vocabulary import DOORS
 from lego_ros.sim.world import World
 
-DOORS = frozenset({'drawer', 'cupboard', 'fridge'})
-_INSIDE = frozenset({'drawer', 'cupboard', 'fridge', 'sink'})
 TOLD = frozenset({'in_hand', 'on', 'in', 'open', 'closed', 'switched_on', 'full', 'cut', 'dirty',
                   'upside_down'})
 """Predicates of which the kitchen knows at any time whether they hold."""
@@ -59,7 +57,7 @@ def place_fact(world: World, noun: str, place: str) -> Predicate:
         inside = noun != 'lid'
     else:
         spot = world.scene.layout.spots[place]
-        inside = bool(spot.inside) or spot.row in _INSIDE
+        inside = bool(spot.inside) or spot.row == 'sink'
     return Predicate('in' if inside else 'on', (object_name(world, noun),
                                                 object_name(world, place)))
 
@@ -79,8 +77,8 @@ def state_of(world: World) -> State:
         elif world.on[name]:
             facts.append(Predicate('switched_on', called))
     for noun, place in world.at.items():
-        hand = place.removesuffix('_hand')
-        if hand in HANDS and place != noun:
+        hand = world.holder(noun)
+        if hand:
             facts += [Predicate(name, (noun, hand)) for name in ('in_hand', 'contact', 'near')]
         else:
             facts.append(place_fact(world, noun, place))

@@ -79,7 +79,7 @@ class _Writer:
 
     def seize(self, name: str) -> None:
         """Take hold of a thing that the hand does not hold yet, and lift it."""
-        if self.before.at[name] != f'{self.choice.hand}_hand':
+        if self.before.held(self.choice.hand) != name:
             for verb in ('reach', 'grasp', 'lift'):
                 self.do(verb, name)
 
@@ -92,9 +92,8 @@ class _Writer:
 
     def put_back(self, name: str) -> None:
         """Put a thing back where the action ends with its being there."""
-        place = self.after.at[name]
-        if place != f'{self.choice.hand}_hand':
-            self.put(name, place)
+        if self.after.held(self.choice.hand) != name:
+            self.put(name, self.after.at[name])
 
 
 def _take(writer: _Writer) -> None:

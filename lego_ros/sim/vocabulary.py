@@ -108,6 +108,9 @@ NOUNS = MappingProxyType({noun.name: noun for noun in (
     _noun('egg', 'take', 'near fridge'),
 )})
 
+DOORS = ('drawer', 'cupboard', 'fridge')
+"""Nouns of fixtures that are opened and closed."""
+
 FIXTURES = ('drawer', 'cupboard', 'fridge', 'tap', 'hob', 'sink', 'board', 'counter')
 """Nouns of what stays where it is."""
 

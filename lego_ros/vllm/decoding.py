@@ -81,7 +81,7 @@ class Decoded:
         logits.
     :param stop: why the decode ended.
     :param log_probabilities: K natural logarithms: how likely the model took each token to be, of
-        all tokens and at temperature 1; empty where nobody asked.
+        all tokens and at temperature 1; empty where there was no mask.
     """
 
     token_ids: tuple[int, ...]
@@ -167,9 +167,9 @@ def decode(
         logits = _finite(logits)
         allowed = logits if mask is None else mask.apply(logits)
         token_ids.append(_choose(allowed, settings.temperature, generator))
-        likely.append(float(logits[token_ids[-1]] - logits.logsumexp(0)))
         if mask is not None:
             mask.accept(token_ids[-1])
+            likely.append(float(logits[token_ids[-1]] - logits.logsumexp(0)))
         on_token(len(token_ids))
         stop = _stop(token_ids, eos_token_id, conditioning_full, limit)
         if stop:

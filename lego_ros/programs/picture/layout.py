@@ -175,12 +175,12 @@ class Layout:
         shapes += [Text(x, y + BODY * LEADING + (number + 1) * _LINE + 2, line, role='wrong')
                    for number, line in enumerate(messages)]
         sides = [half, half]
-        for side, (lines, align) in enumerate(((before, 'right'), (after, 'left'))):
+        for side, lines in enumerate((before, after)):
             sign = 1 if side else -1
             first = height / 2 - len(lines) * _LINE / 2 + SMALL
             for number, (line, role) in enumerate(lines):
-                shapes.append(Text(sign * (half + _INNER), first + number * _LINE, line, SMALL,
-                                   role, False, align))  # type: ignore[arg-type]
+                shapes.append(Text(sign * (half + _INNER), first + number * _LINE, line,
+                                   role=role, align='left' if side else 'right'))
                 sides[side] = max(sides[side], half + _INNER + width(line, SMALL))
         return Piece(sides[0], sides[1], height, tuple(shapes), entry=top, exit=top + tall)
 

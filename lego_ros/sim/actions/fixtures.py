@@ -21,10 +21,8 @@ from lego_ros.sim.geometry import Pose, quat_rotate, Vector, vector
 from lego_ros.sim.layout import Fixture
 from lego_ros.sim.script import Script
 from lego_ros.sim.timeline import rest_pose
-from lego_ros.sim.vocabulary import HANDS
+from lego_ros.sim.vocabulary import DOORS, HANDS
 from lego_ros.sim.world import World
-
-_DOORS = ('drawer', 'cupboard', 'fridge')
 
 
 def _door_side(fixture: Fixture) -> str:
@@ -55,7 +53,7 @@ class _Move:
         """See :class:`lego_ros.sim.actions.base.Action`."""
         found = []
         for fixture in world.scene.layout.fixtures.values():
-            if fixture.noun not in _DOORS or world.on[fixture.name] == self._opens:
+            if fixture.noun not in DOORS or world.on[fixture.name] == self._opens:
                 continue
             for side in free_hands(world):
                 handle = script.pose(fixture.name).apply(fixture.handle)
