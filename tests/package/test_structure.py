@@ -35,15 +35,16 @@ ALLOWED = {
     'ldm': {'engines'},
     'images': set(),
     'programs': set(),
+    'leap': {'programs'},
     'sim': {'programs'},
     'camera': {'images', 'sim'},
     'bundle': {'vllm', 'ldm'},
-    'runtime': {'bundle', 'vllm', 'ldm', 'engines'},
+    'runtime': {'bundle', 'vllm', 'ldm', 'engines', 'programs'},
     'ros': {'runtime', 'camera', 'images', 'programs', 'msg', 'action'},
     'nodes': {'ros', 'runtime', 'bundle', 'camera', 'images', 'msg', 'action'},
     'cli': {'nodes', 'ros', 'runtime', 'bundle', 'engines', 'camera', 'images', 'programs', 'sim',
             'training', 'action', 'msg'},
-    'training': {'runtime', 'bundle', 'vllm', 'ldm', 'sim'},
+    'training': {'runtime', 'bundle', 'vllm', 'ldm', 'sim', 'programs', 'leap'},
 }
 
 
