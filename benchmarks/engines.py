@@ -33,7 +33,7 @@ from lego_ros.bundle.making import make_tiny
 from lego_ros.engines.cache import EngineCache
 from lego_ros.engines.tensorrt_api import load_tensorrt
 from lego_ros.errors import LegoError
-from lego_ros.runtime.networks import build_bundle, built_engines, runner_for
+from lego_ros.runtime.networks import build_bundle, built_engines, network_names, runner_for
 import torch
 
 TARGETS = ('8.6', '12.0')
@@ -104,7 +104,9 @@ def load(bundle: Path, backend: str, precision: str, cache: Path) -> int:
     """
     offline_and_quiet()
     runner = runner_for(backend, torch.device('cpu'), precision)
-    for engine in built_engines(verify(bundle)[1], runner, EngineCache(cache)).values():
+    engines = built_engines(
+        network_names(bundle), verify(bundle)[1], runner, EngineCache(cache))
+    for engine in engines.values():
         engine.close()
     return 0
 

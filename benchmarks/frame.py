@@ -90,7 +90,7 @@ def run(out: Path, rounds: int = 3, frames: int = 3, seeds: int = 2) -> Report:
     cases = _cases(bundle, frames, seeds)
     engines = {f'{backend} {precision}': bundle.engines(backend, precision)
                for backend, precision in BACKENDS}
-    pipeline = bundle.networks()[1]
+    pipeline = bundle.networks().pipeline
     drawers = {name: EnginePipeline(each, pipeline.tokenizer, pipeline.scheduler)
                for name, each in engines.items()}
     pictures: dict[str, np.ndarray] = {}
@@ -126,7 +126,7 @@ def draw(drawer: EnginePipeline, case: Case, settings: DrawingSettings = EXACT) 
 
 
 def _cases(bundle: Bundle, frames: int, seeds: int) -> list[Case]:
-    enricher = bundle.enricher(bundle.networks()[0])
+    enricher = bundle.enricher(bundle.networks().vllm)
     settings = EnrichmentSettings(temperature=0.)
     described = [(scene, enricher.enrich(scene.rgb, scene.action, settings))
                  for scene in scenes(frames, bundle.manifest.resolution)]
@@ -138,11 +138,11 @@ def _peers(bundle: Bundle, case: Case) -> tuple[dict[str, Callable[[Case], np.nd
     def drawing(peer: PeerPipeline, steps: int = EXACT.steps) -> Callable[[Case], np.ndarray]:
         return lambda case: peer.draw(case.scene.rgb, case.words, case.seed, steps)
 
-    found = {_EAGER: PeerPipeline(bundle.networks()[1]),
-             _EAGER_BF16: PeerPipeline(bundle.networks('bfloat16')[1])}
+    found = {_EAGER: PeerPipeline(bundle.networks().pipeline),
+             _EAGER_BF16: PeerPipeline(bundle.networks('bfloat16').pipeline)}
     for peer in found.values():
         drawing(peer, 2)(case)
-    compiled = PeerPipeline(bundle.networks('bfloat16')[1], compiled=True)
+    compiled = PeerPipeline(bundle.networks('bfloat16').pipeline, compiled=True)
     begin = time.perf_counter()
     try:
         with at_most(_COMPILE_WITHIN):

@@ -47,6 +47,8 @@ from lego_ros.runtime.networks import (
     bundle_graphs,
     DTYPES,
     load_networks,
+    network_names,
+    Networks,
     runner_for,
     torch_engines,
 )
@@ -92,12 +94,12 @@ class Bundle:
     cache: Path
     weights: str
 
-    def networks(self, precision: str = 'float32') -> tuple[LegoLlava, LegoPipeline]:
+    def networks(self, precision: str = 'float32') -> Networks:
         """
         Load its networks anew, as PyTorch has them.
 
         :param precision: of ``runtime.model.PRECISIONS``.
-        :returns: VLLM and pipeline.
+        :returns: the networks.
         """
         return load_networks(self.folder, self.manifest, DTYPES[precision])
 
@@ -111,10 +113,11 @@ class Bundle:
         """
         runner = runner_for(backend, torch.device('cpu'), precision)
         if backend == 'torch':
-            graphs = bundle_graphs(*self.networks(precision), DTYPES[precision])
+            graphs = bundle_graphs(self.networks(precision), DTYPES[precision])
             return torch_engines(graphs, runner.device)
         self.build(backend, precision)
-        return built_engines(self.source, runner, EngineCache(self.cache))
+        return built_engines(
+            network_names(self.folder), self.source, runner, EngineCache(self.cache))
 
     def build(self, backend: str, precision: str) -> None:
         """
@@ -126,7 +129,7 @@ class Bundle:
         number_format = runner_for(backend, torch.device('cpu'), precision).number_format
         if backend == 'torch':
             return
-        graphs = bundle_graphs(*self.networks(number_format), DTYPES[number_format])
+        graphs = bundle_graphs(self.networks(number_format), DTYPES[number_format])
         build_engines(list(graphs.values()), backend, self.source, EngineCache(self.cache))
 
     def enricher(self, vllm: LegoLlava) -> Enricher:
@@ -137,7 +140,7 @@ class Bundle:
         :returns: what describes.
         """
         tokenizer, processor = load_processors(self.folder / 'vllm')
-        _, pipeline = self.networks()
+        pipeline = self.networks().pipeline
         return Enricher(transformers_vllm(vllm), tokenizer, processor, pipeline.tokenizer,
                         self.manifest.text_tokens)
 

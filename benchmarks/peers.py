@@ -94,7 +94,7 @@ class PeerVllm:
     """
 
     def __init__(self, bundle: Bundle, precision: str = 'float32', compiled: bool = False) -> None:
-        self.model, _ = bundle.networks(precision)
+        self.model = bundle.networks(precision).vllm
         self._tokenizer, self._processor = load_processors(bundle.folder / 'vllm')
         self._view = View(bundle.manifest.view)
         self._compiled = compiled

@@ -119,7 +119,7 @@ class _Peers:
 
     def __init__(self, bundle: Bundle, precision: str, scene: Scene, words: Enrichment) -> None:
         self._vllm = PeerVllm(bundle, precision)
-        pipeline = bundle.networks(precision)[1]
+        pipeline = bundle.networks(precision).pipeline
         self._drawing = PeerPipeline(pipeline)
         self._rows = bundle.manifest.text_tokens
         self._texts = AnswerText(load_processors(bundle.folder / 'vllm')[0], pipeline.tokenizer,

@@ -55,7 +55,7 @@ def measure_steps(bundle: Bundle, words: Enrichment, engines: Mapping[str, Mappi
     :returns: milliseconds of a step by each way, and shares of the peak, in words.
     :raises RuntimeError: a way gives another estimate.
     """
-    plain = _Plain(bundle.networks()[1], words)
+    plain = _Plain(bundle.networks().pipeline, words)
     ways = {'diffusers': plain.run, **_without(bundle, plain)}
     wanted = plain.run()
     for name, way in ways.items():
@@ -151,7 +151,7 @@ class _Step(nn.Module):
 def _without(bundle: Bundle, plain: _Plain) -> dict[str, Callable[[], Tensor]]:
     """Give our step, whole and with each trick left out."""
     def fresh(last: bool = True, collapsed: bool = True) -> _Step:
-        unet = SteppedUNet(bundle.networks()[1].unet, torch.float32)
+        unet = SteppedUNet(bundle.networks().pipeline.unet, torch.float32)
         if last:
             # The stubs of PyTorch leave this way of calling it out.
             unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -24,12 +24,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import json
 from pathlib import Path
+import shutil
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.pipeline import LegoPipeline
+from lego_ros.vllm.adapter import CONFIG, WEIGHTS
 from lego_ros.vllm.llava import LegoLlava
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 import torch
 from transformers import CLIPImageProcessorPil, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -85,6 +87,21 @@ def write_networks(
     pipeline.tokenizer.save_pretrained(folder / 'tokenizer')
     pipeline.scheduler.save_pretrained(folder / 'scheduler')
     pipeline.save_config(folder)
+
+
+def write_adapter(source: Path, folder: Path, dtype: torch.dtype) -> None:
+    """
+    Write the adapter of a bundle's VLLM.
+
+    :param source: what PEFT wrote, as ``lego_ros.vllm.adapter.adapted`` reads it.
+    :param folder: to be made.
+    :param dtype: of the weights.
+    :raises LegoError: BUNDLE_INVALID, a weight is not finite, or not in this type.
+    """
+    folder.mkdir()
+    shutil.copyfile(source / CONFIG, folder / CONFIG)
+    save_file({name: _cast(tensor, name, folder.name, dtype)
+               for name, tensor in load_file(source / WEIGHTS).items()}, folder / WEIGHTS)
 
 
 def write_network(

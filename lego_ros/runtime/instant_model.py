@@ -28,15 +28,18 @@ from lego_ros.runtime.model import (
     Description,
     ModelInfo,
     OnStep,
+    OnText,
 )
+from lego_ros.vllm.written import WrittenProgram
 import numpy as np
 
+PROGRAM = 'objects thing reach(thing, right) grasp(thing, right) release(thing, right)'
 SIDE = 64
 """Pixels of the square it draws."""
 
 
 class InstantModel(ActionModel):
-    """Describes with a fixed sentence and depicts by shrinking the frame."""
+    """Describes with a fixed sentence, depicts by shrinking the frame, writes one program."""
 
     info = ModelInfo(
         bundle='instant', bundle_version='0', bundle_sha256='', trained=False,
@@ -81,6 +84,25 @@ class InstantModel(ActionModel):
         rows = np.arange(SIDE) * rgb.shape[0] // SIDE
         columns = np.arange(SIDE) * rgb.shape[1] // SIDE
         return rgb[rows][:, columns]
+
+    def write_program(self, rgb: np.ndarray, action: str, description: str,
+                      settings: AnswerSettings, check: Check, on_text: OnText) -> WrittenProgram:
+        """
+        Write down one program for all actions.
+
+        :param rgb: not looked at.
+        :param action: not used.
+        :param description: not used.
+        :param settings: not used.
+        :param check: called before each word.
+        :param on_text: called after each word.
+        :returns: the program, which can be done.
+        """
+        words = PROGRAM.split(' ')
+        for count in range(1, len(words) + 1):
+            check()
+            on_text(count, ' '.join(words[:count]))
+        return WrittenProgram(PROGRAM, True, 1.0)
 
     def close(self) -> None:
         """There is nothing to free."""

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A model bundle at work: LEGO's VLLM and LDM, run by engines."""
+"""A model bundle at work: LEGO's VLLM and LDM, and LEAP's programs, run by engines."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from lego_ros.ldm.drawing import DrawingSettings, EnginePipeline
 from lego_ros.ldm.fast import FastSettings
 from lego_ros.ldm.loading import load_component
 from lego_ros.ldm.view import View
+from lego_ros.programs.masks import ProgramMasks
 from lego_ros.runtime.model import (
     ActionModel,
     AnswerSettings,
@@ -38,22 +39,30 @@ from lego_ros.runtime.model import (
     Description,
     ModelInfo,
     OnStep,
+    OnText,
 )
 from lego_ros.runtime.networks import (
     built_engines,
     bundle_graphs,
     DTYPES,
     load_networks,
+    network_names,
+    program_language,
     runner_for,
     torch_engines,
 )
 from lego_ros.runtime.weights import count_weights
-from lego_ros.vllm.engine_language import engine_vllm
+from lego_ros.vllm.decoding import DecodeSettings
+from lego_ros.vllm.engine_language import engine_vllm, vocabulary_size
 from lego_ros.vllm.enrichment import Enricher, Enrichment, EnrichmentSettings
 from lego_ros.vllm.loading import load_processors
+from lego_ros.vllm.program_writing import ProgramWriter
+from lego_ros.vllm.written import WrittenProgram
 import numpy as np
 import torch
 
+PROGRAM_TOKENS = 1024
+"""The most tokens of a program."""
 _SMALL = 5_000_000
 
 
@@ -84,19 +93,24 @@ class LegoModel(ActionModel):
         tokenizer, processor = load_processors(folder / 'vllm')
         if backend == 'torch':
             dtype = DTYPES[precision]
-            vllm, pipeline = load_networks(folder, manifest, dtype, check)
-            self._engines = torch_engines(bundle_graphs(vllm, pipeline, dtype), self._device)
-            clip_tokenizer, sampler = pipeline.tokenizer, pipeline.scheduler
+            networks = load_networks(folder, manifest, dtype, check)
+            self._engines = torch_engines(bundle_graphs(networks, dtype), self._device)
+            clip_tokenizer = networks.pipeline.tokenizer
+            sampler = networks.pipeline.scheduler
         else:
             runner = runner_for(backend, self._device, precision, torch.get_num_threads())
-            self._engines = built_engines(manifest_hash, runner, EngineCache(cache), check)
+            self._engines = built_engines(
+                network_names(folder), manifest_hash, runner, EngineCache(cache), check)
             clip_tokenizer, sampler = (
                 load_component(folder, name, None) for name in ('tokenizer', 'scheduler'))
         self._view = View(manifest.view)
         self._pipeline = EnginePipeline(self._engines, clip_tokenizer, sampler)
+        parts = engine_vllm(self._engines)
         self._enricher = Enricher(
-            engine_vllm(self._engines), tokenizer, processor, clip_tokenizer,
-            manifest.text_tokens)
+            parts, tokenizer, processor, clip_tokenizer, manifest.text_tokens)
+        masks = ProgramMasks(tokenizer, vocabulary_size(self._engines))
+        self._writer = ProgramWriter(
+            parts, program_language(self._engines), tokenizer, processor, masks.new)
         self.info = _describe_model(
             manifest, manifest_hash, backend, self._device, precision, weights)
 
@@ -135,12 +149,19 @@ class LegoModel(ActionModel):
         picture = (pictures[0] * 255).round().clip(0, 255).astype(np.uint8)
         return self._view.answer_view(picture, *rgb.shape[:2])
 
+    def write_program(self, rgb: np.ndarray, action: str, description: str,
+                      settings: AnswerSettings, check: Check, on_text: OnText) -> WrittenProgram:
+        """See :meth:`ActionModel.write_program`."""
+        return self._writer.write(
+            self._view.vllm_view(rgb), action, description,
+            DecodeSettings(settings.temperature, PROGRAM_TOKENS, settings.seed), check, on_text)
+
     def close(self) -> None:
         """Drop the networks and give the GPU's memory back."""
         self._pipeline.close()
         for engine in self._engines.values():
             engine.close()
-        del self._pipeline, self._enricher, self._engines
+        del self._pipeline, self._enricher, self._writer, self._engines
         gc.collect()
         if self._device.type == 'cuda':
             torch.cuda.empty_cache()

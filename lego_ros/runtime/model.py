@@ -22,6 +22,7 @@ import math
 from typing import Any, Protocol
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.vllm.written import WrittenProgram
 import numpy as np
 
 Check = Callable[[], None]
@@ -29,6 +30,9 @@ Check = Callable[[], None]
 
 OnStep = Callable[[int, int], None]
 """Called with the number of tokens or steps done and to do (0 = not known)."""
+
+OnText = Callable[[int, str], None]
+"""Called with the number of tokens written and their text so far."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ class Description:
 
 
 class ActionModel(Protocol):
-    """Describes and depicts actions. Used from one thread only."""
+    """Describes and depicts actions, and writes their programs. Used from one thread only."""
 
     info: ModelInfo
 
@@ -184,6 +188,19 @@ class ActionModel(Protocol):
         :param check: called between denoising steps.
         :param on_step: called after each denoising step, of ``settings.steps_taken``.
         :returns: the action frame, (h, w, 3) uint8.
+        """
+
+    def write_program(self, rgb: np.ndarray, action: str, description: str,
+                      settings: AnswerSettings, check: Check, on_text: OnText) -> WrittenProgram:
+        """
+        Write the program of the described action in this frame (LEAP).
+
+        :param rgb: (H, W, 3) uint8, the whole camera frame.
+        :param action: the action phrase.
+        :param description: R.
+        :param settings: seed and temperature count.
+        :param check: called between tokens.
+        :param on_text: called after each token.
         """
 
     def close(self) -> None:

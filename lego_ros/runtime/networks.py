@@ -16,8 +16,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lego_ros.bundle.architecture import check_architectures
@@ -33,7 +33,9 @@ from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.graphs import ldm_graphs
 from lego_ros.ldm.pipeline import LegoPipeline
 from lego_ros.runtime.model import PRECISIONS
-from lego_ros.vllm.graphs import vllm_graphs
+from lego_ros.vllm.adapter import adapted
+from lego_ros.vllm.engine_language import engine_language, EngineLanguage
+from lego_ros.vllm.graphs import language_graphs, vllm_graphs
 from lego_ros.vllm.llava import LegoLlava
 from lego_ros.vllm.loading import load_vllm
 import torch
@@ -41,20 +43,50 @@ import torch
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in PRECISIONS}
 NETWORKS = ('vision', 'embed', 'prefill', 'step', 'text_encoder', 'conditioning',
             'cross_attention', 'time_embedding', 'unet', 'unet_full', 'vae_encoder', 'vae_decoder')
+PROGRAM = 'program'
+"""Folder of a bundle with the VLLM's adapter for programs; there may be none."""
+_PREFIX = 'program_'
 
 Check = Callable[[], None]
 
 
-def load_networks(folder: Path, manifest: Manifest, dtype: torch.dtype,
-                  check: Check = lambda: None) -> tuple[LegoLlava, LegoPipeline]:
+@dataclass(frozen=True, eq=False)
+class Networks:
     """
-    Load a bundle's networks as PyTorch has them.
+    A bundle's networks as PyTorch has them, on the CPU.
+
+    :param vllm: describes.
+    :param pipeline: draws.
+    :param writer: the VLLM with the adapter that writes programs; None = the bundle has none.
+    """
+
+    vllm: LegoLlava
+    pipeline: LegoPipeline
+    writer: LegoLlava | None = None
+
+
+def network_names(folder: Path) -> tuple[str, ...]:
+    """
+    Name the graphs of a bundle.
+
+    :param folder: the bundle.
+    :returns: :data:`NETWORKS`, and those of its program writer.
+    """
+    if not (folder / PROGRAM).is_dir():
+        return NETWORKS
+    return (*NETWORKS, f'{_PREFIX}prefill', f'{_PREFIX}step')
+
+
+def load_networks(folder: Path, manifest: Manifest, dtype: torch.dtype,
+                  check: Check = lambda: None) -> Networks:
+    """
+    Load a bundle's networks.
 
     :param folder: the bundle, verified.
     :param manifest: its manifest.
     :param dtype: number format of all networks.
     :param check: called between the parts; raises LegoError to stop.
-    :returns: the VLLM and the pipeline, on the CPU.
+    :returns: the networks.
     :raises LegoError: a BUNDLE code.
     """
     vllm, _, _ = load_vllm(folder / 'vllm', dtype)
@@ -62,23 +94,35 @@ def load_networks(folder: Path, manifest: Manifest, dtype: torch.dtype,
     pipeline = LegoPipeline.from_pretrained(folder, torch_dtype=dtype)
     _check_sizes(folder, manifest, vllm, pipeline)
     check()
-    return vllm, pipeline
+    program = folder / PROGRAM
+    return Networks(vllm, pipeline, adapted(vllm, program) if program.is_dir() else None)
 
 
-def bundle_graphs(vllm: LegoLlava, pipeline: LegoPipeline, dtype: torch.dtype
-                  ) -> dict[str, Graph]:
+def bundle_graphs(networks: Networks, dtype: torch.dtype) -> dict[str, Graph]:
     """
     Take a bundle's networks as graphs.
 
-    :param vllm: its VLLM.
-    :param pipeline: its pipeline.
+    :param networks: of :func:`load_networks`.
     :param dtype: of their weights.
-    :returns: a graph for each of :data:`NETWORKS`, by name.
+    :returns: a graph for each of :func:`network_names`, by name.
     :raises LegoError: INVALID_SETTING, BUNDLE_MISMATCH: a network that graphs cannot stand for.
     """
-    capacity = vllm.config.text_config.max_position_embeddings
-    graphs = {**vllm_graphs(vllm, dtype, capacity), **ldm_graphs(pipeline, dtype)}
-    return {name: graphs[name] for name in NETWORKS}
+    capacity = networks.vllm.config.text_config.max_position_embeddings
+    graphs = {**vllm_graphs(networks.vllm, dtype, capacity),
+              **ldm_graphs(networks.pipeline, dtype)}
+    writing = {} if networks.writer is None else language_graphs(
+        networks.writer, dtype, capacity, _PREFIX)
+    return {name: graphs[name] for name in NETWORKS} | writing
+
+
+def program_language(engines: Mapping[str, Engine]) -> EngineLanguage:
+    """
+    Take the language model that writes a bundle's programs.
+
+    :param engines: of its graphs, by name.
+    :returns: the one with the adapter; where there is none, the VLLM's own.
+    """
+    return engine_language(engines, _PREFIX if f'{_PREFIX}step' in engines else '')
 
 
 def torch_engines(graphs: dict[str, Graph], device: torch.device) -> dict[str, Engine]:
@@ -92,21 +136,22 @@ def torch_engines(graphs: dict[str, Graph], device: torch.device) -> dict[str, E
     return {name: TorchEngine(graph, device, 'eager') for name, graph in graphs.items()}
 
 
-def built_engines(source: str, runner: Runner, cache: EngineCache, check: Check = lambda: None
-                  ) -> dict[str, Engine]:
+def built_engines(names: Sequence[str], source: str, runner: Runner, cache: EngineCache,
+                  check: Check = lambda: None) -> dict[str, Engine]:
     """
     Load a bundle's engines from the cache.
 
+    :param names: of :func:`network_names`.
     :param source: SHA-256 of the bundle's manifest.
     :param runner: what runs them.
     :param cache: where they were built to.
     :param check: called between them; raises LegoError to stop.
-    :returns: an engine for each of :data:`NETWORKS`.
+    :returns: an engine for each name.
     :raises LegoError: see :func:`lego_ros.engines.builder.load_engine`.
     """
     engines: dict[str, Engine] = {}
     try:
-        for name in NETWORKS:
+        for name in names:
             check()
             # The sines of timesteps need more digits than bfloat16 has.
             exact = replace(runner, computing='float32') if name == 'time_embedding' else runner
@@ -133,15 +178,14 @@ def build_bundle(folder: Path, backend: str, precision: str, cache: EngineCache,
     :param targets: see :func:`lego_ros.engines.builder.build_engines`.
     :param on_progress: called as it goes on.
     :param check: called often; raises to break it off.
-    :returns: an entry for each of :data:`NETWORKS`; none for ``torch``.
+    :returns: an entry for each of :func:`network_names`; none for ``torch``.
     :raises LegoError: a BUNDLE code; what :func:`runner_for` and ``build_engines`` raise.
     """
     number_format = runner_for(backend, torch.device('cpu'), precision).number_format
     manifest, manifest_hash = verify(folder, lambda done, total: check())
     check_architectures(folder)
     dtype = DTYPES[number_format]
-    vllm, pipeline = load_networks(folder, manifest, dtype, check)
-    graphs = bundle_graphs(vllm, pipeline, dtype)
+    graphs = bundle_graphs(load_networks(folder, manifest, dtype, check), dtype)
     return build_engines(list(graphs.values()), backend, manifest_hash, cache, targets,
                          on_progress, check)
 

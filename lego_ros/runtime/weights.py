@@ -22,7 +22,7 @@ from pathlib import Path
 from lego_ros.errors import ErrorCode, LegoError
 from safetensors import safe_open, SafetensorError
 
-PARTS = ('vllm', 'unet', 'vae', 'text_encoder', 'conditioning')
+PARTS = ('vllm', 'unet', 'vae', 'text_encoder', 'conditioning', 'program')
 
 
 def count_weights(folder: Path) -> int:

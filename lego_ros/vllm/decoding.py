@@ -127,7 +127,7 @@ def decode(
     conditioning_full: Callable[[Sequence[int]], bool] = _never,
     mask: TokenMask | None = None,
     check: Callable[[], None] = _nothing,
-    on_token: Callable[[int], None] = _nothing,
+    on_token: Callable[[Sequence[int]], None] = _nothing,
 ) -> Decoded:
     """
     Decode a response with a key-value cache: the prompt once, then one token a step.
@@ -140,7 +140,7 @@ def decode(
     :param conditioning_full: told the tokens after each one; ends the decode when it returns true.
     :param mask: rules out tokens; None = any may come.
     :param check: called before each pass through the model; what it raises ends the decode.
-    :param on_token: called after each token with the number of tokens so far.
+    :param on_token: called after each token with the tokens so far.
     :returns: at least one token.
     :raises LegoError: QUERY_TOO_LONG when the prompt leaves no position for an answer,
         INFERENCE_FAILED when the model's output is not finite.
@@ -170,7 +170,7 @@ def decode(
         if mask is not None:
             mask.accept(token_ids[-1])
             likely.append(float(logits[token_ids[-1]] - logits.logsumexp(0)))
-        on_token(len(token_ids))
+        on_token(token_ids)
         stop = _stop(token_ids, eos_token_id, conditioning_full, limit)
         if stop:
             return Decoded(

@@ -148,6 +148,27 @@ def engine_vllm(engines: Mapping[str, Engine]) -> VisionLanguage:
         return vision.run({'pixel_values': pixels})['image_embeds'][0]
 
     side = vision.inputs[0].shape[-1]
-    return VisionLanguage(
-        EngineLanguage(engines['embed'], engines['prefill'], engines['step']),
-        see, cast(int, side))
+    return VisionLanguage(engine_language(engines), see, cast(int, side))
+
+
+def engine_language(engines: Mapping[str, Engine], prefix: str = '') -> EngineLanguage:
+    """
+    Take a language model as engines run it.
+
+    :param engines: see :func:`engine_vllm`.
+    :param prefix: of its graphs' names but for ``embed``, which all of a VLLM's share.
+    :returns: the language model.
+    """
+    return EngineLanguage(
+        engines['embed'], engines[f'{prefix}prefill'], engines[f'{prefix}step'])
+
+
+def vocabulary_size(engines: Mapping[str, Engine]) -> int:
+    """
+    Count the logits that a VLLM gives.
+
+    :param engines: see :func:`engine_vllm`.
+    :returns: the rows of its head, which may be more than the words of its tokenizer.
+    """
+    return next(cast(int, spec.shape[-1]) for spec in engines['step'].outputs
+                if spec.name == 'logits')

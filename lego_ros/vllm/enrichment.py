@@ -24,16 +24,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.vllm.answer_text import AnswerText
 from lego_ros.vllm.decoding import decode, DecodeSettings, Stop
 from lego_ros.vllm.language import transformers_vllm, VisionLanguage
 from lego_ros.vllm.llava import LegoLlava
+from lego_ros.vllm.pixels import vision_pixels
 from lego_ros.vllm.prompt import encode_prompt
 from lego_ros.vllm.templates import check_template, DEFAULT_TEMPLATE
 from lego_ros.vllm.templates import question as question_of
 import numpy as np
-from PIL.Image import Resampling
 import torch
 from torch import Tensor
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerBase
@@ -141,7 +140,8 @@ class Enricher:
         question = question_of(action, settings.template)
         before, after = encode_prompt(question, self._tokenizer)
         check()
-        image_embeds = self._parts.see(self._pixels(image))
+        image_embeds = self._parts.see(vision_pixels(
+            image, self._image_processor, self._parts.image_side))
         words = self._parts.language.embed([*before, *after])
         decoded = decode(
             self._parts.language,
@@ -150,7 +150,7 @@ class Enricher:
             settings,
             conditioning_full=self._conditioning_full,
             check=check,
-            on_token=on_token,
+            on_token=lambda token_ids: on_token(len(token_ids)),
         )
         read = self._answer_text
         text = (read.settled if decoded.stop == 'conditioning_full' else read.whole)(
@@ -173,22 +173,3 @@ class Enricher:
     def _conditioning_full(self, token_ids: Sequence[int]) -> bool:
         """Tell whether no further token can reach the picture, by H_t or by CLIP's text."""
         return len(token_ids) >= self._text_tokens and self._answer_text.fills_clip(token_ids)
-
-    def _pixels(self, image: np.ndarray) -> Tensor:
-        """Make the vision tower's input (1, 3, S, S) float32 of a frame."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise LegoError(
-                ErrorCode.NOT_A_COLOR_IMAGE,
-                f'the frame is {image.dtype} of shape {image.shape}; give uint8 RGB (H, W, 3)',
-            )
-        side = self._parts.image_side
-        pixels: Tensor = self._image_processor(
-            images=image,
-            do_resize=True,
-            size={'height': side, 'width': side},
-            resample=Resampling.BICUBIC,
-            do_center_crop=False,
-            input_data_format='channels_last',
-            return_tensors='pt',
-        )['pixel_values']
-        return pixels.float()

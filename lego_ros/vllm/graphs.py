@@ -52,27 +52,46 @@ def vllm_graphs(model: LegoLlava, dtype: torch.dtype, capacity: int) -> dict[str
     :raises LegoError: INVALID_SETTING: the capacity is out of range, or the model has a part that
         the graphs cannot stand for; the message names it.
     """
+    model = _in_format(model, dtype)
+    language = language_graphs(model, dtype, capacity)
+    with torch.no_grad():
+        return {'vision': _vision(model),
+                'embed': _embed(model, language['prefill'].sizes['prompt']), **language}
+
+
+def language_graphs(model: LegoLlava, dtype: torch.dtype, capacity: int, prefix: str = ''
+                    ) -> dict[str, Graph]:
+    """
+    Make the graphs ``prefill`` and ``step`` alone.
+
+    :param model: see :func:`vllm_graphs`, as for the others.
+    :param dtype: number format.
+    :param capacity: the most positions.
+    :param prefix: of the graphs' names.
+    :returns: the graphs by name.
+    :raises LegoError: INVALID_SETTING.
+    """
     check_supported(model)
-    llama = model.model.language_model
     least = model.image_tokens + 2
-    most = llama.config.max_position_embeddings
+    most = model.model.language_model.config.max_position_embeddings
     if not least < capacity <= most:
         raise LegoError(
             ErrorCode.INVALID_SETTING,
             f'a capacity of {capacity} positions is asked for; the model has {model.image_tokens} '
             f'image tokens and knows {most} positions: give {least + 1} to {most}')
-    if model.dtype != dtype:
-        model = copy.deepcopy(model).to(dtype)
-        llama = model.model.language_model
+    model = _in_format(model, dtype)
+    llama, head = model.model.language_model, model.lm_head
     typical = min(model.image_tokens + QUESTION_TOKENS, capacity - 1)
     prompt = Range(least, typical, capacity - 1)
     positions = Range(min(_LEAST_CAPACITY, capacity), min(2 * _LEAST_CAPACITY, capacity), capacity)
     with torch.no_grad():
         return {graph.name: graph for graph in (
-            _vision(model), _embed(model, prompt),
-            _prefill(Prefill(llama, model.lm_head, capacity), prompt),
-            _step(Step(llama, model.lm_head, capacity), positions, typical),
-        )}
+            _prefill(prefix, Prefill(llama, head, capacity), prompt),
+            _step(prefix, Step(llama, head, capacity), positions, typical))}
+
+
+def _in_format(model: LegoLlava, dtype: torch.dtype) -> LegoLlava:
+    return model if model.dtype == dtype else copy.deepcopy(model).to(dtype)
 
 
 def check_supported(model: LegoLlava) -> None:
@@ -182,22 +201,22 @@ def _embed(model: LegoLlava, prompt: Range) -> Graph:
         (torch.zeros(words.typical, dtype=torch.int64),), {'words': words})
 
 
-def _prefill(module: Prefill, prompt: Range) -> Graph:
+def _prefill(prefix: str, module: Prefill, prompt: Range) -> Graph:
     """Make the graph of the prompt."""
     hidden = module.norm.weight.shape[0]
     return Graph(
-        'prefill', module.eval(),
+        f'{prefix}prefill', module.eval(),
         (TensorSpec('inputs_embeds', torch.float32, (1, 'prompt', hidden)),),
         (*_predicted(module), _cache(module, 'cache', 'prompt')),
         (torch.zeros(1, prompt.typical, hidden),), {'prompt': prompt})
 
 
-def _step(module: Step, positions: Range, length: int) -> Graph:
+def _step(prefix: str, module: Step, positions: Range, length: int) -> Graph:
     """Make the graph of a token."""
     cache = torch.zeros(2 * len(module.layers), module.kv_heads, positions.typical,
                         module.head_size, dtype=module.dtype)
     return Graph(
-        'step', module.eval(),
+        f'{prefix}step', module.eval(),
         (TensorSpec('token', torch.int64, (1,)), TensorSpec('length', torch.int64, (1,)),
          _cache(module, 'cache', 'capacity')),
         (*_predicted(module), _cache(module, 'row', 1)),

@@ -51,6 +51,17 @@ def question(action: str, template: int = DEFAULT_TEMPLATE) -> str:
     return QUESTION_TEMPLATES[template].replace('{action}', action)
 
 
+def program_question(action: str, description: str) -> str:
+    """
+    Ask for an action program; the words are ours, LEAP prints none.
+
+    :param action: the action phrase.
+    :param description: R, how the action is done in the frame.
+    :returns: the question about the frame.
+    """
+    return f'Write the action program: how does the person properly {action}? {description}'
+
+
 def check_template(template: int) -> None:
     """
     Check the index of a question template.

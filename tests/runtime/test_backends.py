@@ -18,7 +18,9 @@ from dataclasses import replace
 import re
 import shutil
 
+from lego_ros.bundle.integrity import hash_files
 from lego_ros.bundle.making import make_tiny
+from lego_ros.bundle.manifest import read_manifest
 from lego_ros.cli import main
 from lego_ros.engines.builder import BACKENDS
 from lego_ros.engines.cache import EngineCache
@@ -26,9 +28,11 @@ from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.fast import FastSettings
 from lego_ros.runtime.lego_model import LegoModel
 from lego_ros.runtime.model import AnswerSettings, ENGINE_BACKENDS, FAST_STEPS
-from lego_ros.runtime.networks import build_bundle, NETWORKS, runner_for
+from lego_ros.runtime.networks import build_bundle, network_names, NETWORKS, runner_for
 from lego_ros.runtime.weights import count_weights
+from lego_ros.vllm.loading import load_vllm
 import numpy as np
+from peft import get_peft_model, LoraConfig
 import pytest
 import torch
 
@@ -41,8 +45,16 @@ FRAME = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
 
 @pytest.fixture(scope='module')
 def bundle(tmp_path_factory):
+    """Make the tiny bundle, with an adapter that writes programs."""
     folder = tmp_path_factory.mktemp('bundle') / 'tiny'
-    make_tiny(folder)
+    manifest = make_tiny(folder)
+    vllm, _, _ = load_vllm(folder / 'vllm', torch.float32)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tuned = get_peft_model(vllm, LoraConfig(
+            r=2, target_modules=r'.*language_model.*_proj', init_lora_weights=False))
+    tuned.save_pretrained(folder / 'program')
+    replace(manifest, files=hash_files(folder)).save(folder)
     return folder
 
 
@@ -51,8 +63,9 @@ def cache(bundle, tmp_path_factory):
     cache = EngineCache(tmp_path_factory.mktemp('cache'))
     told = []
     entries = build_bundle(bundle, 'onnxruntime', 'float32', cache, (), told.append)
-    assert [entry.key.description.name for entry in entries] == list(NETWORKS)
-    assert [each.network for each in told if each.phase == 'done'] == list(NETWORKS)
+    assert [entry.key.description.name for entry in entries] == list(network_names(bundle))
+    assert [each.network for each in told if each.phase == 'done'] == list(
+        network_names(bundle))
     return cache
 
 
@@ -72,11 +85,25 @@ def answer(model):
     return description.text, model.depict(FRAME, description, SETTINGS, no, no)
 
 
+def write(model, tokens=40):
+    """Let it begin a program; random weights would go on for ever."""
+    seen = []
+
+    def stop(count, text):
+        seen.append(text)
+        if count == tokens:
+            raise LegoError(ErrorCode.CANCELED, 'enough')
+
+    with pytest.raises(LegoError, match='enough'):
+        model.write_program(FRAME, 'open the drawer', 'So.', SETTINGS, no, stop)
+    return seen[-1]
+
+
 @pytest.fixture(scope='module')
 def reference(bundle):
     model = LegoModel(bundle, 'cpu')
     model.warm_up()
-    return answer(model)
+    return *answer(model), write(model)
 
 
 @pytest.mark.parametrize(('backend', 'precision', 'most'), [
@@ -91,7 +118,7 @@ def test_every_backend_gives_the_same_answer(bundle, cache, reference, backend, 
     assert again[0] == text
     assert np.array_equal(again[1], picture)
     if precision == 'float32':
-        assert text == reference[0]
+        assert (text, write(model)) == (reference[0], reference[2])
     if text == reference[0]:
         assert np.abs(picture.astype(int) - reference[1]).max() <= most
     model.close()
@@ -157,6 +184,21 @@ def test_each_backend_and_precision_has_its_own_fingerprint(bundle, cache):
     assert len(prints) == 4
 
 
+def test_the_adapter_writes_programs(bundle, reference, tmp_path):
+    """And nothing but programs; without it the VLLM itself writes."""
+    shutil.copytree(bundle, tmp_path / 'bare')
+    shutil.rmtree(tmp_path / 'bare' / 'program')
+    manifest, _ = read_manifest(tmp_path / 'bare')
+    replace(manifest, files=hash_files(tmp_path / 'bare')).save(tmp_path / 'bare')
+    model = LegoModel(tmp_path / 'bare', 'cpu')
+    assert network_names(tmp_path / 'bare') == NETWORKS
+    text, picture = answer(model)
+    assert text == reference[0]
+    assert np.array_equal(picture, reference[1])
+    assert write(model) != reference[2]
+    model.close()
+
+
 def test_weights_are_counted_without_loading(bundle):
     model = LegoModel(bundle, 'cpu')
     assert count_weights(bundle) == model.info.parameters > 100_000
@@ -209,18 +251,19 @@ def test_openvino_computes_in_bfloat16_from_float32_networks():
 def test_the_command_line(bundle, damaged, capsys):
     command = ['engine', '--cache', str(damaged.folder)]
     assert main([*command, 'build', '--bundle', str(bundle), '--backend', 'openvino']) == 0
-    assert '12 networks for openvino' in capsys.readouterr().out
+    assert '14 networks for openvino' in capsys.readouterr().out
     assert main([*command, 'list']) == 0
     listed = capsys.readouterr().out
-    assert all(re.search(rf'^onnx .* {name} +float32', listed, re.MULTILINE) for name in NETWORKS)
+    assert all(re.search(rf'^onnx .* {name} +float32', listed, re.MULTILINE)
+               for name in network_names(bundle))
     assert main([*command, 'verify']) == 0
-    assert '12 of 12' in capsys.readouterr().out
+    assert '14 of 14' in capsys.readouterr().out
     victim = next(damaged.folder.rglob('vision.onnx'))
     victim.chmod(0o644)
     victim.write_bytes(victim.read_bytes()[:-1])
     assert main([*command, 'verify']) == 1
     shown = capsys.readouterr().out
-    assert '11 of 12' in shown
+    assert '13 of 14' in shown
     assert 'vision.onnx' in shown
     assert main([*command, 'prune', '--keep', str(bundle)]) == 0
     assert main([*command, 'prune', '--all']) == 0

@@ -117,7 +117,8 @@ def test_a_check_that_raises_ends_the_decode_between_tokens(model, prompt, token
             raise LegoError(ErrorCode.CANCELED, 'enough')
 
     with pytest.raises(LegoError, match='enough'):
-        decode(model, prompt[2], None, GREEDY, check=check, on_token=seen.append)
+        decode(model, prompt[2], None, GREEDY, check=check,
+               on_token=lambda token_ids: seen.append(len(token_ids)))
     assert seen == list(range(1, tokens + 1))
 
 
