@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Start lego_node for a camera that is there already.
+Start lego_node and program_node for a camera that is there already.
 
     ros2 launch lego_ros lego.launch.py camera:=/head_camera/image_raw
 
@@ -41,14 +41,18 @@ NAMESPACES = DeclareLaunchArgument(
     description='Instead of namespace, several of them with spaces between: a node in each, for a '
                 'camera each, which share the models.')
 
+PROGRAMS = DeclareLaunchArgument(
+    'programs', default_value='true', choices=['true', 'false'],
+    description='Run a program_node beside lego_node, in its process and with its models.')
+
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments and start the node."""
-    return LaunchDescription([*ARGUMENTS, NAMESPACES, OpaqueFunction(function=start)])
+    """Declare the arguments and start the nodes."""
+    return LaunchDescription([*ARGUMENTS, NAMESPACES, PROGRAMS, OpaqueFunction(function=start)])
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Start the node, or build its engines."""
+    """Start the nodes, or build their engines."""
     if context.launch_configurations['build_only'] == 'true':
         return [build_engines(context)]
     given = context.launch_configurations
@@ -58,7 +62,8 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     prepare_middleware()
     return [LifecycleNode(
         package='lego_ros', executable='lego_node', name='lego_node',
-        arguments=['--namespaces', *several] if several else [],
+        arguments=[*(['--programs'] if given['programs'] == 'true' else []),
+                   *(['--namespaces', *several] if several else [])],
         **node_settings(context, {
             'bundle': ('bundle', str),
             'backend': ('backend', str),

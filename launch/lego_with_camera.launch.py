@@ -13,7 +13,9 @@
 # limitations under the License.
 
 """
-Start a camera (simulated kitchen, file, webcam or bag), lego_node and, if asked to, a recorder.
+Start a camera (simulated kitchen, file, webcam or bag) and the nodes that answer.
+
+A recorder is started too if it is asked for.
 
     ros2 launch lego_ros lego_with_camera.launch.py source:=kitchen.mp4 record:=kitchen_bag
 """

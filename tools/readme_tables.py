@@ -72,10 +72,11 @@ def tables() -> dict[str, str]:
 
     :returns: by the name in the markers.
     """
-    from lego_ros.nodes import camera_node, lego_parameters, recorder_node
+    from lego_ros.nodes import camera_node, parameters, recorder_node
 
     return {
-        'lego_node parameters': parameter_table(lego_parameters.PARAMETERS),
+        'lego_node parameters': parameter_table(parameters.LEGO_PARAMETERS),
+        'program_node parameters': parameter_table(parameters.PROGRAM_PARAMETERS),
         'camera_node parameters': parameter_table(camera_node.PARAMETERS),
         'recorder_node parameters': parameter_table(recorder_node.PARAMETERS),
         'errors': error_table(),

@@ -130,12 +130,24 @@ def make_goal(args: argparse.Namespace) -> Any:
     return goal
 
 
+def program_goal(goal: Any) -> Any:
+    """
+    Ask for the program of what an action frame is asked for.
+
+    :param goal: the GenerateActionFrame.Goal.
+    :returns: the GenerateActionProgram.Goal.
+    """
+    from lego_ros.action import GenerateActionProgram
+
+    return GenerateActionProgram.Goal(query=goal.query, image=goal.image, seed=goal.seed)
+
+
 def show(progress: Progress, feedback: Any) -> None:
     """
     Show the feedback of a goal.
 
     :param progress: where.
-    :param feedback: the GenerateActionFrame.Feedback.
+    :param feedback: of either action.
     """
     progress.show(printable(feedback.stage), feedback.step, feedback.steps)
 

@@ -27,7 +27,7 @@ import threading
 import time
 from typing import Any, TYPE_CHECKING
 
-from lego_ros.cli import ask, demo_files, engine
+from lego_ros.cli import ask, demo_files, demo_program, engine
 from lego_ros.cli.environment import free_domain, require_ros
 from lego_ros.cli.interrupts import EXIT_INTERRUPTED, interrupts
 from lego_ros.cli.nodes_process import NodesProcess
@@ -60,8 +60,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """
     parser = commands.add_parser(
         'demo', help='start the nodes, ask one question and show what comes of it',
-        description='Start camera, lego_node and recorder as real ROS 2 nodes, ask one question '
-        'and write the answer, a report and the recorded bag to a folder.')
+        description='Start camera, lego_node, program_node and recorder as real ROS 2 nodes, ask '
+        'one question and write the answers, a report and the recorded bag to a folder.')
     parser.add_argument(
         '--source', default='sim', metavar='SOURCE',
         help='a simulated kitchen (sim, sim:SEED, sim:SEED:VERB), photo, webcam:N, or the path of '
@@ -207,7 +207,11 @@ def _ask(nodes: NodesProcess, args: argparse.Namespace, scene: Scene | None,
         def show(feedback: Any) -> None:
             ask.show(progress, feedback)
 
-        reply = asker.ask(ask.make_goal(args), show, _SERVER_TIMEOUT)
+        goal = ask.make_goal(args)
+        asked = asker.send(goal, show, _SERVER_TIMEOUT)
+        # At once: it is about the frame that its node has when the question comes.
+        program = asker.send(ask.program_goal(goal), show, _SERVER_TIMEOUT)
+        reply = asker.finish(asked)
         ended = time.monotonic()
 
         def counted() -> bool:
@@ -218,7 +222,8 @@ def _ask(nodes: NodesProcess, args: argparse.Namespace, scene: Scene | None,
             asker.wait(counted, _FIGURES_TIMEOUT)
         assert watch.info is not None
         return reply, demo_files.Told(
-            watch.info, watch.figures('camera'), startup, ended - started, scene, begun)
+            watch.info, watch.figures('camera'), startup, ended - started,
+            asker.finish(program).result, scene, begun)
 
 
 def _await_moment(nodes: NodesProcess, asker: Asker, scene: Scene, progress: Progress) -> float:
@@ -263,6 +268,7 @@ def _tell(out: Path, report: dict[str, Any]) -> int:
         if not report['provenance']['trained']:
             print(f'             (the bundle \'{report["provenance"]["bundle"]}\' is untrained: '
                   'text and picture mean nothing)')
+        print(f'program      {printable(demo_program.line(report["program"]))}')
         print(f'time         {report["answer_s"]:.2f} s, {report["startup_s"]:.1f} s to start')
     for name, text in demo_files.NAMES.items():
         if (out / name).exists():

@@ -25,6 +25,7 @@ import platform
 import shutil
 from typing import Any, TYPE_CHECKING
 
+from lego_ros.cli import demo_program
 from lego_ros.cli.ask import code_name
 from lego_ros.cli.text import CommandError
 from lego_ros.runtime.versions import versions
@@ -38,6 +39,9 @@ NAMES = {
     'input.png': 'the camera frame that was asked about',
     'output.png': 'the action frame',
     'description.txt': 'the description',
+    'program.txt': 'the action program',
+    'program.json': 'the same for machines',
+    'program.png': 'the same as a flow chart',
     'report.json': 'times, provenance, frames, versions',
     'bag': 'everything that was said, a rosbag2 (MCAP)',
 }
@@ -59,6 +63,7 @@ class Told:
     :param camera: figures of the camera in the node's diagnostics.
     :param startup: seconds until the node could answer.
     :param answer: seconds from the goal to its result.
+    :param program: the result of the question for a program.
     :param scene: what happened before the camera; None = not known.
     :param begun: when the camera began to play it, in seconds of its stamps.
     """
@@ -67,6 +72,7 @@ class Told:
     camera: dict[str, str]
     startup: float
     answer: float
+    program: Any
     scene: Scene | None = None
     begun: float | None = None
 
@@ -103,6 +109,8 @@ def write(work: Path, query: str, result: Any, told: Told) -> dict[str, Any]:
         save_png(draw(Answered(query, frame, picture, report['description'], facts(report),
                                warning)), work / 'action_frame.png')
         (work / 'description.txt').write_text(report['description'] + '\n', 'utf-8')
+    if not told.program.error_code:
+        demo_program.write(work, told.program.action_program)
     (work / 'report.json').write_text(
         json.dumps(report, indent=2, ensure_ascii=False) + '\n', 'utf-8')
     return report
@@ -191,6 +199,7 @@ def make_report(query: str, result: Any, told: Told, counts: dict[str, int]) -> 
         'stages_s': {timing.stage: seconds(timing.duration) for timing in source.stages},
         'provenance': plain(source, without={'stages', 'frame_age'}),
         'engine': plain(told.info, without={'header', 'load_time'}),
+        'program': demo_program.report(told.program),
         'bag_messages': counts,
         'versions': {**versions(_PACKAGES), 'system': platform.platform()},
     }

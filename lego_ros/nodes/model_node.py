@@ -12,19 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-lego_node: asks, describes, depicts.
-
-Questions come on topics or as goals, pictures from a camera; out come a description and an action
-frame. Here is its lifecycle, with the models; the questions are in lego_ros.nodes.lego_queries.
-"""
+"""The lifecycle of the nodes that answer by a model, and the model with it."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 import threading
 import time
@@ -33,14 +27,12 @@ from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.msg import EngineInfo
-from lego_ros.nodes.lego_parameters import PARAMETERS
-from lego_ros.nodes.lego_queries import Engine, Queries
+from lego_ros.nodes.queries import Engine, Queries
 from lego_ros.ros import messages
 from lego_ros.ros.image_input import ImageInput
 from lego_ros.ros.lego_diagnostics import LegoDiagnostics
 from lego_ros.ros.lifecycle import ManagedNode
 from lego_ros.ros.parameters import declare, read
-from lego_ros.ros.process import run_nodes
 from lego_ros.ros.qos import LATCHED_QOS
 from lego_ros.runtime.answering import classify
 from lego_ros.runtime.model import ActionModel, Check, ModelChoice
@@ -78,20 +70,23 @@ def load_bundle(choice: ModelChoice, check: Check) -> ActionModel:
     return LegoModel(path, choice.device, choice.precision, check, choice.backend, cache)
 
 
-class LegoNode(ManagedNode):
+class ModelNode(ManagedNode):
     """
-    The lifecycle node.
+    A lifecycle node that answers questions by a model.
 
+    :param name: of the node.
+    :param queries: the questions that it answers; their parameters, those of
+        :data:`lego_ros.nodes.parameters.MODEL_PARAMETERS` among them, are the node's.
     :param load_model: makes the model; calls the second argument between its parts, which raises
         when the node shuts down.
     :param models: where the model is shared with the other nodes of the process.
     :param kwargs: for rclpy's node: ``namespace``, ``parameter_overrides``, ``context`` ...
     """
 
-    def __init__(self, load_model: LoadModel = load_bundle,
+    def __init__(self, name: str, queries: type[Queries], load_model: LoadModel = load_bundle,
                  models: SharedModels = PROCESS_MODELS, **kwargs: Any) -> None:
-        super().__init__('lego_node', **kwargs)
-        declare(self, PARAMETERS)
+        super().__init__(name, **kwargs)
+        declare(self, queries.parameters)
         self._load_model = load_model
         self._models = models
         self._key: Hashable = None
@@ -102,7 +97,7 @@ class LegoNode(ManagedNode):
         # Held during transitions, which another thread than the executor's may ask for (close).
         self._transition = threading.Lock()
         self._report = LegoDiagnostics(self)
-        self._queries = Queries(self, self._report)
+        self._queries = queries(self, self._report)
         self._engine_info = self.create_publisher(EngineInfo, '~/engine_info', LATCHED_QOS)
         if self.get_parameter('autostart').value:
             self.autostart()
@@ -179,7 +174,7 @@ class LegoNode(ManagedNode):
             raise LegoError(ErrorCode.NOT_ACTIVE, 'the node shuts down')
 
     def _configure(self) -> None:
-        values = read(self, PARAMETERS)
+        values = read(self, self._queries.parameters)
         start = time.monotonic()
         choice = ModelChoice(**{field.name: values[field.name] for field in fields(ModelChoice)})
         key = (self._load_model, choice, values['fallback'])
@@ -235,22 +230,32 @@ class LegoNode(ManagedNode):
         self._models.give_back(self._key)
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def model_parser(name: str, description: str) -> argparse.ArgumentParser:
     """
-    Run the node until it is stopped; with ``--namespaces``, one in each, which share the models.
+    Make the parser of a node's own command line.
 
-    :param args: command line with ``--ros-args``; None = the process's own.
-    :returns: exit status.
+    :param name: of the executable.
+    :param description: for its help.
+    :returns: the parser; ``namespaces`` are those of the nodes.
     """
-    own = remove_ros_args(None if args is None else ['lego_node', *args])[1:]
-    parser = argparse.ArgumentParser(
-        prog='lego_node', description='Answer questions about what a camera sees.')
+    parser = argparse.ArgumentParser(prog=name, description=description)
     parser.add_argument(
         '--namespaces', nargs='+', type=_namespace, default=[''], metavar='NS',
         help='of the nodes, one for each camera; models of the same settings are loaded once')
-    # A node's default namespace is its remapped one.
-    return run_nodes([partial(LegoNode, namespace=name or None)
-                      for name in parser.parse_args(own).namespaces], args)
+    return parser
+
+
+def own_arguments(parser: argparse.ArgumentParser, args: Sequence[str] | None
+                  ) -> argparse.Namespace:
+    """
+    Read what is not ROS's of a command line.
+
+    :param parser: of it.
+    :param args: command line with ``--ros-args``; None = the process's own.
+    :returns: what is given.
+    """
+    return parser.parse_args(
+        remove_ros_args(None if args is None else [parser.prog, *args])[1:])
 
 
 def _namespace(text: str) -> str:
@@ -260,6 +265,3 @@ def _namespace(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
 
-
-if __name__ == '__main__':
-    raise SystemExit(main())

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lego_ros.nodes.camera_node import CameraNode
 from lego_ros.nodes.lego_node import LegoNode
+from lego_ros.nodes.program_node import ProgramNode
 from lego_ros.nodes.recorder_node import RecorderNode
 from lego_ros.ros.process import run_nodes
 from rclpy.node import Node
@@ -32,12 +33,13 @@ def run_together(params: Path | None = None, camera: str | None = None,
                  record: Path | None = None, bundle: Path | None = None,
                  namespace: str = '') -> int:
     """
-    Run camera_node, lego_node and, if asked to, recorder_node until a signal.
+    Run camera_node, lego_node, program_node and, if asked to, recorder_node until a signal.
 
     :param params: ROS parameter file for all of them; what is given here goes before it.
     :param camera: parameter ``source`` of camera_node; None = the file's or its default.
     :param record: folder to create for the bag; None = no recording.
-    :param bundle: parameter ``bundle`` of lego_node; None = the file's or its default.
+    :param bundle: parameter ``bundle`` of lego_node and program_node; None = the file's or its
+        default.
     :param namespace: of all nodes.
     :returns: exit status, as :func:`lego_ros.ros.process.run_nodes`.
     """
@@ -46,11 +48,12 @@ def run_together(params: Path | None = None, camera: str | None = None,
                 if value is not None]
 
     text = None if bundle is None else str(bundle)
-    # lego_node last: the others are ready when it begins to load.
+    answering = given(autostart=True, bundle=text)
+    # These last: the others are ready when they begin to load.
     makers: list[Callable[[], Node]] = [
         partial(CameraNode, namespace=namespace, parameter_overrides=given(source=camera)),
-        partial(LegoNode, namespace=namespace,
-                parameter_overrides=given(autostart=True, bundle=text))]
+        partial(LegoNode, namespace=namespace, parameter_overrides=answering),
+        partial(ProgramNode, namespace=namespace, parameter_overrides=answering)]
     if record is not None:
         makers.insert(0, partial(
             RecorderNode, namespace=namespace, parameter_overrides=given(path=str(record))))

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from lego_ros.msg import (
     ActionProgram,
     ProgramNode,
+    Provenance,
 )
 from lego_ros.msg import (
     Predicate as PredicateMessage,
@@ -46,7 +47,9 @@ from lego_ros.programs.tree import (
 )
 from lego_ros.programs.violation import Violation
 from lego_ros.programs.vocabulary import default_vocabulary, Vocabulary
-from lego_ros.ros.messages import bounded
+from lego_ros.ros.messages import bounded, MAX_QUERY_BYTES, MAX_TEXT_BYTES
+from lego_ros.runtime.answering import ProgramAnswer
+from lego_ros.runtime.queries import Query
 
 MAX_VIOLATIONS = 64
 MAX_VIOLATION_BYTES = 512
@@ -74,6 +77,26 @@ def to_message(program: Program, violations: Sequence[Violation] = (),
         text=to_text(program), checked=not violations,
         violations=[bounded(str(violation), MAX_VIOLATION_BYTES)
                     for violation in violations[:MAX_VIOLATIONS]])
+
+
+def action_program(answer: ProgramAnswer, query: Query, source: Provenance) -> ActionProgram:
+    """
+    Put the answer to a question into a message.
+
+    :param answer: the program, with the header of its source image as the frame's source.
+    :param query: what was asked.
+    :param source: where it comes from.
+    :returns: the message.
+    """
+    message = to_message(answer.program, answer.violations)
+    message.header = answer.frame.source
+    message.query_id = query.query_id
+    message.query = bounded(query.text, MAX_QUERY_BYTES)
+    message.action = bounded(query.action, MAX_QUERY_BYTES)
+    message.description = bounded(answer.description, MAX_TEXT_BYTES)
+    message.confidence = answer.confidence
+    message.provenance = source
+    return message
 
 
 def from_message(message: ActionProgram, vocabulary: Vocabulary | None = None) -> Program:

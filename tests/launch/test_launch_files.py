@@ -28,15 +28,18 @@ import sys
 
 from lego_ros.cli import make_parser
 from lego_ros.cli.engine import run_build
-from lego_ros.nodes import camera_node, lego_parameters, recorder_node
+from lego_ros.nodes import camera_node, recorder_node
+from lego_ros.nodes.parameters import LEGO_PARAMETERS, PROGRAM_PARAMETERS
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 SHARED = ROOT / 'lego_ros' / 'ros' / 'launching.py'
+ANSWERING = {entry.name: entry for entry in (
+    *LEGO_PARAMETERS, *PROGRAM_PARAMETERS)}
 TABLES = {
-    'lego_node': lego_parameters.PARAMETERS,
+    'lego_node': LEGO_PARAMETERS,
     'camera_node': camera_node.PARAMETERS,
     'recorder_node': recorder_node.PARAMETERS,
 }
@@ -129,13 +132,13 @@ def test_files_that_are_named_exist():
     assert "CONFIG / 'lego.yaml'" in SHARED.read_text()
 
 
-def test_lego_yaml_is_the_table_in_its_order():
+def test_lego_yaml_is_the_tables_in_their_order():
     text = (ROOT / 'config' / 'lego.yaml').read_text()
     content = yaml.safe_load(text)
     # Only this wildcard is known to Humble's rclpy.
     assert list(content) == ['/**']
     values = content['/**']['ros__parameters']
-    expected = {entry.name: entry.default for entry in lego_parameters.PARAMETERS}
+    expected = {name: entry.default for name, entry in ANSWERING.items()}
     assert list(values.items()) == list(expected.items())
     assert {name: type(value) for name, value in values.items()} == {
         name: type(value) for name, value in expected.items()}
@@ -145,7 +148,7 @@ def test_lego_yaml_tells_ranges_and_what_can_change_live():
     text = (ROOT / 'config' / 'lego.yaml').read_text()
     comments = {match[2]: match[1] for match in re.finditer(
         r'((?:^    #.*\n)+)    (\w+):', text, re.MULTILINE)}
-    for entry in lego_parameters.PARAMETERS:
+    for entry in ANSWERING.values():
         comment = comments[entry.name]
         assert ('Live.' in comment) != entry.read_only, entry.name
         if entry.maximum is not None:
@@ -215,7 +218,7 @@ def remappings_of(command):
 @needs_launch
 def test_nothing_given_leaves_all_but_autostart_to_the_files(launched):
     (command,) = launched('lego.launch.py')
-    defaults = {entry.name: entry.default for entry in lego_parameters.PARAMETERS}
+    defaults = {entry.name: entry.default for entry in LEGO_PARAMETERS}
     assert parameters_of(command) == {**defaults, 'autostart': True}
     (command,) = launched('lego.launch.py', autostart='')
     assert parameters_of(command) == defaults

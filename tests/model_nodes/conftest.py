@@ -26,13 +26,19 @@ import uuid
 
 from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lego_ros.action import GenerateActionFrame
 from lego_ros.errors import ErrorCode
-from lego_ros.msg import ActionDescription, ActionFrame, ActionQuery, QueryOutcome
+from lego_ros.msg import (
+    ActionDescription,
+    ActionFrame,
+    ActionProgram,
+    ActionQuery,
+    QueryOutcome,
+)
 from lego_ros.nodes.lego_node import LegoNode
 from lego_ros.ros.messages import bounded
 from lego_ros.ros.process import Spinner
-from lego_ros.runtime.instant_model import InstantModel
+from lego_ros.runtime.instant_model import InstantModel, PROGRAM
+from lego_ros.vllm.written import WrittenProgram
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
@@ -62,7 +68,7 @@ class ProbeModel(InstantModel):
     """
 
     def __init__(self) -> None:
-        self.steps = {'describe': 0, 'depict': 0}
+        self.steps = {'describe': 0, 'depict': 0, 'write': 0}
         self.answers: list[str] = []
         self.hold = ''
         self.reached = threading.Event()
@@ -70,6 +76,8 @@ class ProbeModel(InstantModel):
         self.fail_in = ''
         self.failure: BaseException | None = None
         self.picture: Any = None
+        self.program = WrittenProgram(PROGRAM, True, 0.5)
+        self.written_from: list[str] = []
         self.closed = 0
 
     def describe(self, rgb, action, settings, check, on_token):
@@ -82,6 +90,12 @@ class ProbeModel(InstantModel):
         if self.picture is not None:
             return self.picture
         return super().depict(rgb, description, settings, check, lambda step, steps: None)
+
+    def write_program(self, rgb, action, description, settings, check, on_text):
+        self.written_from.append(description)
+        self._run('write', 3, check,
+                  lambda step, steps: on_text(step, self.program.text[:10 * step]))
+        return self.program
 
     def close(self) -> None:
         self.closed += 1
@@ -112,11 +126,11 @@ class Goal:
 
     def __init__(self, lego: Lego, query_id: str, **fields: Any) -> None:
         self.query_id = query_id
-        self.feedback: list[GenerateActionFrame.Feedback] = []
+        self.feedback: list[Any] = []
         self._lego = lego
         self.outcomes_before = len(lego.outcomes)
         sent = lego.actions.send_goal_async(
-            GenerateActionFrame.Goal(**fields),
+            lego.node._queries.action.Goal(**fields),
             feedback_callback=lambda message: self.feedback.append(message.feedback))
         self.handle = lego.result_of(sent)
         assert self.handle.accepted
@@ -126,7 +140,7 @@ class Goal:
         """Cancel it; the answer of the server."""
         return self._lego.result_of(self.handle.cancel_goal_async())
 
-    def end(self) -> tuple[int, GenerateActionFrame.Result]:
+    def end(self) -> tuple[int, Any]:
         """Wait for the end, its outcome on the topic included: status and result."""
         response = self._lego.result_of(self._result)
         self._lego.outcome_of(self.query_id, self.outcomes_before)
@@ -139,7 +153,7 @@ class Goal:
 
 class Lego:
     """
-    One lego_node and its client, each in a context of its own.
+    One node and its client, each in a context of its own.
 
     :param model: what the node loads; None = real bundles.
     """
@@ -176,27 +190,30 @@ class Lego:
         client = self.client = Node('client', context=self._client_context, namespace=namespace)
         self._client_executor = SingleThreadedExecutor(context=self._client_context)
         self._client_executor.add_node(client)
+        name = self.node.get_name()
         self.descriptions: list[ActionDescription] = []
         self.frames: list[ActionFrame] = []
+        self.programs: list[ActionProgram] = []
         self.outcomes: list[QueryOutcome] = []
         self.diagnostics: list[DiagnosticArray] = []
         subscriptions = [
             client.create_subscription(kind, topic, store.append, 10) for kind, topic, store in (
                 (ActionDescription, 'action_description', self.descriptions),
                 (ActionFrame, 'action_frame', self.frames),
-                (QueryOutcome, 'query_outcome', self.outcomes),
+                (ActionProgram, 'action_program', self.programs),
+                (QueryOutcome, self.node._queries.outcome_topic, self.outcomes),
                 (DiagnosticArray, '/diagnostics', self.diagnostics))]
         self.queries = client.create_publisher(ActionQuery, 'action_query', 10)
         self.speech = client.create_publisher(String, 'speech_text', 10)
         self.camera = client.create_publisher(Image, 'image', 1)
         self.compressed_camera = client.create_publisher(CompressedImage, 'image/compressed', 1)
         self.actions = ActionClient(
-            client, GenerateActionFrame, 'generate_action_frame',
+            client, self.node._queries.action, self.node._queries.action_name,
             # A stand-in's steps come in a burst, which the default depth of 10 does not hold.
             feedback_sub_qos_profile=QoSProfile(depth=100))
-        self._change = client.create_client(ChangeState, 'lego_node/change_state')
-        self._state = client.create_client(GetState, 'lego_node/get_state')
-        self._parameters = AsyncParameterClient(client, 'lego_node')
+        self._change = client.create_client(ChangeState, f'{name}/change_state')
+        self._state = client.create_client(GetState, f'{name}/get_state')
+        self._parameters = AsyncParameterClient(client, name)
         topics = {subscription.topic_name for subscription in subscriptions}
         self.wait(lambda: (
             self.actions.server_is_ready() and self._change.service_is_ready()
@@ -323,7 +340,7 @@ class Lego:
         assert status == GoalStatus.STATUS_ABORTED
         assert ErrorCode(result.error_code) == code, result.error_msg
         assert all(word in result.error_msg for word in words), result.error_msg
-        assert result.action_frame == ActionFrame()
+        assert result == type(result)(error_code=result.error_code, error_msg=result.error_msg)
         outcome = self.outcome_of(goal.query_id, goal.outcomes_before)
         assert (outcome.error_code, outcome.error_msg) == (code, result.error_msg)
         self.expect_reported(code, *words)

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from lego_ros.nodes.lego_node import LegoNode
-from lego_ros.nodes.lego_parameters import PARAMETERS
+from lego_ros.nodes.parameters import LEGO_PARAMETERS as PARAMETERS
 from lego_ros.runtime.instant_model import InstantModel
 import pytest
 import rclpy
@@ -75,14 +75,14 @@ def context():
     ('backend', 'tpu'), ('fallback', 'none')])
 def test_out_of_range_at_start(context, name, value):
     with pytest.raises(InvalidParameterValueException, match=name):
-        LegoNode(lambda *_: InstantModel(), context=context,
+        LegoNode(load_model=lambda *_: InstantModel(), context=context,
                  parameter_overrides=[Parameter(name, value=value)])
 
 
 @pytest.mark.parametrize(('name', 'value'), [('steps', 'many'), ('bundle', 5), ('seed', 1.5)])
 def test_wrong_type_at_start(context, name, value):
     with pytest.raises(InvalidParameterTypeException, match=name):
-        LegoNode(lambda *_: InstantModel(), context=context,
+        LegoNode(load_model=lambda *_: InstantModel(), context=context,
                  parameter_overrides=[Parameter(name, value=value)])
 
 

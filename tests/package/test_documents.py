@@ -21,6 +21,7 @@ import sys
 import time
 
 from lego_ros.nodes.lego_node import LegoNode
+from lego_ros.nodes.program_node import ProgramNode
 from lego_ros.runtime.instant_model import InstantModel
 import pytest
 import rclpy
@@ -42,11 +43,11 @@ def test_both_commands_stand_at_the_top():
     assert 'make test' in top
 
 
-@pytest.fixture
-def node():
+@pytest.fixture(params=[LegoNode, ProgramNode])
+def node(request):
     context = rclpy.Context()
     context.init()
-    node = LegoNode(lambda *_: InstantModel(), context=context)
+    node = request.param(load_model=lambda *_: InstantModel(), context=context)
     yield node
     node.destroy_node()
     context.shutdown()
@@ -63,17 +64,19 @@ def topics_of(node):
         (direction, topic.strip('/'), kinds[0])
         for direction, topics in (('out', published), ('in', subscribed))
         for topic, kinds in topics if not any(word in topic for word in common)}
+    action = type(node._queries).action.__name__
     return found | {
         ('in', 'image/compressed', 'sensor_msgs/msg/CompressedImage'),
-        ('action', 'generate_action_frame', 'lego_ros/action/GenerateActionFrame')}
+        ('action', type(node._queries).action_name, f'lego_ros/action/{action}')}
 
 
 def test_topic_table_names_what_the_node_has(node):
     assert node.trigger_configure()
     assert node.trigger_activate()
-    rows = re.findall(r'^\| (in|out|action) \| `([^`]+)` \| `([^`]+)` \|', README, re.MULTILINE)
+    section = README.split(f'\n## {node.get_name()}\n')[1].split('\n## ')[0]
+    rows = re.findall(r'^\| (in|out|action) \| `([^`]+)` \| `([^`]+)` \|', section, re.MULTILINE)
     documented = {
-        (direction, name.replace('~/', 'lego_node/').strip('/'), kind)
+        (direction, name.replace('~/', f'{node.get_name()}/').strip('/'), kind)
         for direction, name, kind in rows}
     # The middleware learns of a node's own topics in a thread of its own.
     deadline = time.monotonic() + 10

@@ -12,14 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What lego_node can be told; the README's table is made from this one."""
+"""What the nodes can be told; the README's tables are made from these."""
 
 from __future__ import annotations
 
 from lego_ros.ros.parameters import Parameter
 from lego_ros.runtime.model import ENGINE_BACKENDS, MODES, PRECISIONS
 
-PARAMETERS = (
+MODEL_PARAMETERS = (
     Parameter(
         'bundle', '', 'Folder of the model bundle; empty = the one that comes with the package.',
         read_only=True),
@@ -45,9 +45,27 @@ PARAMETERS = (
     Parameter(
         'autostart', False, 'Configure and activate at start, without a lifecycle manager.',
         read_only=True),
+)
+"""Of every node that answers by a model."""
+
+QUERY_PARAMETERS = (
     Parameter(
         'seed', 0, 'Seed of the answers; 0 = another one for each query.',
         minimum=0, maximum=2**63 - 1),
+    Parameter(
+        'temperature', 0.2, "Temperature of the VLLM's sampling; 0 = greedy.",
+        minimum=0, maximum=2),
+    Parameter(
+        'max_frame_age', 1.0, 'Oldest camera frame that a query is answered from; 0 = any.',
+        unit='s', minimum=0, maximum=3600),
+    Parameter(
+        'max_query_length', 512, 'Longest question.', unit='characters',
+        minimum=1, maximum=1000),
+)
+"""Likewise, of how it answers."""
+
+LEGO_PARAMETERS = (
+    *MODEL_PARAMETERS,
     Parameter('steps', 0, "Denoising steps; 0 = the bundle's.", minimum=0, maximum=1000),
     Parameter(
         'mode', 'exact', 'How the action frame is drawn: exact = by all denoising steps; fast = '
@@ -60,13 +78,15 @@ PARAMETERS = (
         'text_scale', 0.0, 'Guidance scale s_c of description and VLLM embeddings; 0 = the '
         "bundle's (7.5 in the paper). Higher follows the description more.",
         minimum=0, maximum=50),
-    Parameter(
-        'temperature', 0.2, "Temperature of the VLLM's sampling; 0 = greedy.",
-        minimum=0, maximum=2),
-    Parameter(
-        'max_frame_age', 1.0, 'Oldest camera frame that a query is answered from; 0 = any.',
-        unit='s', minimum=0, maximum=3600),
-    Parameter(
-        'max_query_length', 512, 'Longest question.', unit='characters',
-        minimum=1, maximum=1000),
+    *QUERY_PARAMETERS,
 )
+"""Of lego_node."""
+
+PROGRAM_PARAMETERS = (
+    *MODEL_PARAMETERS,
+    Parameter(
+        'publish_unsound', False, 'Whether a program that the checker has found unsound is '
+        'published, with what was found; false = its query ends with PROGRAM_UNMET.'),
+    *QUERY_PARAMETERS,
+)
+"""Of program_node."""

@@ -1,0 +1,60 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""lego_node: describes and depicts an action in the asker's own view (LEGO)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from lego_ros.nodes.lego_queries import LegoQueries
+from lego_ros.nodes.model_node import model_parser, ModelNode, own_arguments
+from lego_ros.nodes.program_node import program_node_beside
+from lego_ros.ros.process import run_nodes
+
+
+class LegoNode(ModelNode):
+    """
+    The lifecycle node.
+
+    :param kwargs: see :class:`lego_ros.nodes.model_node.ModelNode`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('lego_node', LegoQueries, **kwargs)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """
+    Run the node until it is stopped; with ``--namespaces``, one in each, which share the models.
+
+    With ``--programs`` a program_node is beside each and shares them too.
+
+    :param args: command line with ``--ros-args``; None = the process's own.
+    :returns: exit status.
+    """
+    parser = model_parser('lego_node', 'Answer questions about what a camera sees.')
+    parser.add_argument('--programs', action='store_true',
+                        help='run a program_node beside each, on the same models')
+    given = own_arguments(parser, args)
+    kinds = [LegoNode, program_node_beside] if given.programs else [LegoNode]
+    # A node's default namespace is its remapped one.
+    return run_nodes([partial(kind, namespace=name or None)
+                      for name in given.namespaces for kind in kinds], args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
