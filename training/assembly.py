@@ -25,10 +25,11 @@ from lego_ros import __version__
 from lego_ros.bundle.integrity import hash_files
 from lego_ros.bundle.making import new_bundle
 from lego_ros.bundle.manifest import Manifest
-from lego_ros.bundle.writing import DTYPES, write_networks
+from lego_ros.bundle.writing import DTYPES, write_adapter, write_networks
 from lego_ros.ldm.config import scheduler_config
 from lego_ros.ldm.loading import load_component
 from lego_ros.ldm.pipeline import LegoPipeline
+from lego_ros.runtime.networks import PROGRAM
 from lego_ros.training.ldm.networks import read_record
 from lego_ros.training.model_card import model_card, read_evaluation
 from lego_ros.training.recipe import Recipe
@@ -48,6 +49,7 @@ class Parts:
     :param vae: folder that holds ``vae``.
     :param text: folder that holds ``text_encoder`` and ``tokenizer``.
     :param ldm: folder that holds ``unet`` and ``conditioning``.
+    :param programs: folder of the adapter that writes programs; None = there is none.
     :param runs: folders of the trainings by the name that goes above their curves.
     :param evaluation: what ``lego-ros eval`` wrote; it may be missing.
     """
@@ -56,6 +58,7 @@ class Parts:
     vae: Path
     text: Path
     ldm: Path
+    programs: Path | None
     runs: dict[str, Path]
     evaluation: Path
 
@@ -87,6 +90,8 @@ def assemble(recipe: Recipe, parts: Parts, folder: Path) -> Path:
         folder.rename(old)
     with new_bundle(folder) as part:
         write_networks(part, vllm, words, processor, pipeline, DTYPES[recipe.bundle.dtype])
+        if parts.programs is not None:
+            write_adapter(parts.programs, part / PROGRAM, DTYPES[recipe.bundle.dtype])
         draw_curves(parts.runs, part / CURVES)
         (part / CARD).write_text(model_card(manifest, recipe, parts.runs, CURVES, report),
                                  encoding='utf-8')

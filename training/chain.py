@@ -41,10 +41,13 @@ from lego_ros.training.ldm.finetune import finetune, Sources
 from lego_ros.training.ldm.variants import VARIANTS
 from lego_ros.training.recipe import KitchenSettings, Recipe
 from lego_ros.training.run.loop import Interrupted
-from lego_ros.training.vllm.tune import RESULT, tune, TuneSources
+from lego_ros.training.vllm.stage import TuneSources
+from lego_ros.training.vllm.tune import RESULT, tune
+from lego_ros.training.vllm.tune_programs import RESULT as ADAPTER
+from lego_ros.training.vllm.tune_programs import tune_programs
 from tqdm import tqdm
 
-STAGES = ('data', 'foundations', 'tune', 'enrichment', 'ldm', 'bundle')
+STAGES = ('data', 'foundations', 'tune', 'enrichment', 'ldm', 'programs', 'bundle')
 SPLIT, HELD_OUT = 'train', 'validation'
 
 
@@ -83,9 +86,11 @@ def run_recipe(recipe: Recipe, inputs: Inputs, folder: Path, *, workers: int,
     stages = _Chain(recipe, inputs, folder, workers, stop)
     made: dict[str, Callable[[], Path]] = {
         'data': stages.data, 'foundations': stages.foundations, 'tune': stages.tune,
-        'enrichment': stages.enrichment, 'ldm': stages.ldm, 'bundle': stages.bundle}
+        'enrichment': stages.enrichment, 'ldm': stages.ldm, 'programs': stages.programs,
+        'bundle': stages.bundle}
     for name in STAGES[:STAGES.index(last) + 1]:
-        yield name, made[name]()
+        if name != 'programs' or recipe.programs is not None:
+            yield name, made[name]()
 
 
 class _Chain:
@@ -158,10 +163,17 @@ class _Chain:
             held_out_enrichment=self._enriched / HELD_OUT, split=SPLIT, held_out=HELD_OUT),
             self._folder / 'ldm' / variant, stop=self._stop.is_set)
 
+    def programs(self) -> Path:
+        assert self._recipe.programs is not None
+        return tune_programs(
+            self._recipe.programs, TuneSources(self._data, self._vllm, SPLIT, HELD_OUT),
+            self._data / TRUTH, self._folder / 'programs', stop=self._stop.is_set)
+
     def bundle(self) -> Path:
         return assemble(self._recipe, Parts(
             vllm=self._vllm, vae=self._ldm, text=self._text,
             ldm=self._folder / 'ldm' / self._recipe.ldm.variant / 'result',
+            programs=self._folder / 'programs' / ADAPTER if self._recipe.programs else None,
             runs=self._runs(), evaluation=self._folder / 'eval' / 'evaluation.json'),
             self._folder / 'bundle')
 
@@ -170,6 +182,8 @@ class _Chain:
         runs = {'LDM': self._folder / 'ldm' / self._recipe.ldm.variant}
         if self._variant.tuned:
             runs = {'VLLM': self._folder / 'vllm', **runs}
+        if self._recipe.programs is not None:
+            runs['programs'] = self._folder / 'programs'
         if self._recipe.foundations is not None:
             first = self._folder / 'foundations' / 'runs'
             runs = {'CLIP': first / 'clip', 'VAE': first / 'vae',

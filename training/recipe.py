@@ -25,7 +25,7 @@ from lego_ros.training.enrichment.settings import EnrichSettings
 from lego_ros.training.foundations.stages import FoundationSettings
 from lego_ros.training.ldm.settings import LdmSettings
 from lego_ros.training.ldm.variants import VARIANTS
-from lego_ros.training.vllm.settings import TuneSettings
+from lego_ros.training.vllm.settings import ProgramSettings, TuneSettings
 from pydantic import BaseModel, ConfigDict, Field, model_validator, ValidationError
 import yaml
 
@@ -72,6 +72,8 @@ class Recipe(_Section):
     tune: TuneSettings = TuneSettings()
     enrichment: EnrichSettings = EnrichSettings()
     ldm: LdmSettings = LdmSettings()
+    programs: ProgramSettings | None = None
+    """null = the VLLM writes programs as it is."""
     bundle: BundleSettings
 
     @model_validator(mode='after')
@@ -79,8 +81,12 @@ class Recipe(_Section):
         """Find out at once what would end a later stage, hours from now."""
         if self.ldm.start is not None:
             raise ValueError('ldm.start: --ldm names the pipeline to begin with; leave it out')
-        if len({self.tune.view, self.enrichment.view, self.ldm.view}) > 1:
-            raise ValueError('tune.view, enrichment.view and ldm.view must be the same')
+        programs = self.programs or self.tune
+        if len({self.tune.view, self.enrichment.view, self.ldm.view, programs.view}) > 1:
+            raise ValueError('tune.view, enrichment.view, ldm.view and programs.view must be the '
+                             'same')
+        if self.programs is not None and self.kitchen is None:
+            raise ValueError("programs: only the kitchen's data tell theirs; leave it out")
         enriched = VARIANTS[self.ldm.variant].enriched
         if enriched and self.ldm.flip and not self.enrichment.flipped:
             raise ValueError('ldm.flip needs mirrored frames to be described: set '

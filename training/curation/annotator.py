@@ -31,7 +31,7 @@ class _Truth(BaseModel):
 
     model_config = ConfigDict(extra='ignore')
 
-    schema_version: Literal['lego_ros/truth/1']
+    schema_version: Literal['lego_ros/truth/2']
     action_id: Annotated[str, Field(min_length=1)]
     description: Annotated[str, Field(min_length=1)]
 

@@ -30,6 +30,7 @@ from lego_ros.training.vllm.features import vision_features
 from lego_ros.vllm.answer_text import AnswerText
 from lego_ros.vllm.decoding import Decoded
 from lego_ros.vllm.loading import load_vllm
+from lego_ros.vllm.templates import question
 import numpy as np
 import torch
 from torch import Tensor
@@ -84,8 +85,9 @@ class Describer:
                   else pairs[request.index].label for request in requests]
         vision = torch.cat([self._see(pairs, requests[first:first + BATCH])
                             for first in range(0, len(requests), BATCH)])
-        responses = answer(self._model, self._tokenizer, labels, vision,
-                           self._settings.max_new_tokens, self._is_full)
+        responses = answer(
+            self._model, self._tokenizer, [question(label) for label in labels], vision,
+            self._settings.max_new_tokens, self._is_full)
         return [self._sample(pairs[request.index].pair_id, request.flipped, *rest)
                 for request, *rest in zip(requests, labels, vision, responses, strict=True)]
 

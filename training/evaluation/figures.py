@@ -33,6 +33,7 @@ from lego_ros.training.vllm.decoding import answer
 from lego_ros.training.vllm.features import vision_features
 from lego_ros.vllm.answer_text import AnswerText
 from lego_ros.vllm.loading import load_vllm
+from lego_ros.vllm.templates import question
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 import numpy as np
@@ -141,7 +142,8 @@ def draw_five(path: Path, five: Five, painter: Painter, network: Network, run: R
     def full(token_ids: Sequence[int]) -> bool:
         return len(token_ids) >= asking.text_tokens and read.fills_clip(token_ids)
 
-    answers = answer(model, tokenizer, list(five.labels), vision, asking.max_new_tokens, full)
+    answers = answer(model, tokenizer, [question(label) for label in five.labels], vision,
+                     asking.max_new_tokens, full)
     seen = ldm_picture(five.pairs, five.index, 'input', network.view, network.resolution)
     conditions = []
     for label, seen_by, said in zip(five.labels, vision, answers, strict=True):

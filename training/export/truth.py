@@ -23,12 +23,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from lego_ros.programs.printing import to_text
 from lego_ros.sim.episode import ActionTruth
+from lego_ros.sim.programs import program_of
 from lego_ros.training.export.observation import Observer
 from lego_ros.training.export.splits import noun_of
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA: Literal['lego_ros/truth/1'] = 'lego_ros/truth/1'
+SCHEMA: Literal['lego_ros/truth/2'] = 'lego_ros/truth/2'
 """Changes with every change of the fields below."""
 Frame = Annotated[int, Field(ge=0)]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -93,7 +95,7 @@ class State(_Record):
 class TruthRecord(_Record):
     """A line of the file."""
 
-    schema_version: Literal['lego_ros/truth/1'] = SCHEMA
+    schema_version: Literal['lego_ros/truth/2'] = SCHEMA
     action_id: str
     """As the reader of this format gives it to the manifest."""
     video_id: str
@@ -123,6 +125,8 @@ class TruthRecord(_Record):
     narration: str
     description: str
     """One detailed sentence, as a person would write it."""
+    program: str
+    """The action program in its text form; see docs/programs.md."""
     fps: float
     focal: Annotated[float, Field(gt=0)]
     """Focal length as a share of the picture's height; the principal point is its middle."""
@@ -161,12 +165,15 @@ def truth_of(observer: Observer, number: int, split: str, action_id: str, video_
     """
     action = observer.episode.actions[number]
     choice = action.choice
+    # One state before the first action, and one after each.
+    (_, begin), (_, end) = observer.episode.worlds[number:number + 2]
     return TruthRecord(
         action_id=action_id, video_id=video_id, seed=observer.episode.seed, number=number,
         split=split, verb=choice.verb, noun=noun_of(choice), noun_phrase=choice.noun,
         hand=choice.hand, thing=choice.target, tool=choice.tool, place=choice.place,
         way=choice.way, label=action.label, narration=action.narration,
-        description=action.description, fps=30.0, focal=focal, frames=critical_frames(action),
+        description=action.description, program=to_text(program_of(choice, begin, end)), fps=30.0,
+        focal=focal, frames=critical_frames(action),
         phases=tuple(Phase(name=name, first=first, end=end)
                      for name, first, end in action.phases),
         before=_state(observer, action.pre - 15), after=_state(observer, action.pnr))

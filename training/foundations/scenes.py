@@ -70,7 +70,7 @@ class SceneState(BaseModel):
 class _Truth(BaseModel):
     model_config = ConfigDict(extra='ignore', frozen=True)
 
-    schema_version: Literal['lego_ros/truth/1']
+    schema_version: Literal['lego_ros/truth/2']
     action_id: str
     before: SceneState
     after: SceneState

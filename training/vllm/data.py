@@ -21,12 +21,11 @@ from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.data.dataset import Pair, PairDataset
-from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.vllm.answers import Dialogue, encode_dialogue, lay_out
 from lego_ros.training.vllm.features import FrameFeatures
+from lego_ros.training.vllm.tasks import Task
 from lego_ros.vllm.prompt import encode_prompt
-from lego_ros.vllm.templates import question, QUESTION_TEMPLATES
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,11 +40,13 @@ class InstructionData:
     :param features: of each pair's frame, in their order; where they hold mirror images, half of
         the samples are about these, with left and right swapped in the words.
     :param tokenizer: the VLLM's.
+    :param task: asks, and knows the answers.
     """
 
     def __init__(self, pairs: PairDataset, features: FrameFeatures,
-                 tokenizer: PreTrainedTokenizerBase) -> None:
+                 tokenizer: PreTrainedTokenizerBase, task: Task) -> None:
         self._pairs, self._features, self._tokenizer = pairs, features, tokenizer
+        self._task = task
 
     def __len__(self) -> int:
         """Give the number of pairs."""
@@ -57,7 +58,7 @@ class InstructionData:
 
     def __getitem__(self, draw: Draw) -> tuple[Dialogue, Tensor]:
         """Give a dialogue in the drawn template's words, and (M, vision hidden) float16."""
-        rest, template = divmod(draw.seed, len(QUESTION_TEMPLATES))
+        rest, template = divmod(draw.seed, self._task.templates)
         return self.sample(draw.index, template, self._features.mirrored and bool(rest & 1))
 
     def sample(self, index: int, template: int, mirrored: bool = False
@@ -83,6 +84,24 @@ class InstructionData:
         """
         return self._pairs[index]
 
+    def question(self, index: int) -> str:
+        """
+        Give the question that is put about a pair at run time.
+
+        :param index: of the pair.
+        :returns: the question.
+        """
+        return self._task.dialogue(self._pairs[index], 0, mirrored=False)[0]
+
+    def answer(self, index: int) -> str:
+        """
+        Give the true answer to it.
+
+        :param index: of the pair.
+        :returns: the answer.
+        """
+        return self._task.dialogue(self._pairs[index], 0, mirrored=False)[1]
+
     def frame(self, index: int) -> np.ndarray:
         """
         Give a pair's frame as the VLLM sees it.
@@ -100,7 +119,7 @@ class InstructionData:
         :param longest: the positions that the language model has.
         :raises LegoError: QUERY_TOO_LONG, and what ``encode_dialogue`` raises; names the pair.
         """
-        longest_template = max(range(len(QUESTION_TEMPLATES)), key=self._length)
+        longest_template = max(range(self._task.templates), key=self._length)
         for pair in self._pairs:
             try:
                 positions = self._dialogue(pair, longest_template).positions(image_tokens)
@@ -110,16 +129,15 @@ class InstructionData:
                 raise LegoError(
                     ErrorCode.QUERY_TOO_LONG,
                     f'{pair.pair_id}: its question and answer take {positions} of the {longest} '
-                    'positions of the language model; shorten its description')
+                    'positions of the language model; shorten its answer')
 
     def _length(self, template: int) -> int:
-        return len(encode_prompt(question('', template), self._tokenizer)[1])
+        asked, _ = self._task.dialogue(self._pairs[0], template, mirrored=False)
+        return len(encode_prompt(asked, self._tokenizer)[1])
 
     def _dialogue(self, pair: Pair, template: int, mirrored: bool = False) -> Dialogue:
-        label, description = pair.label, pair.description
-        if mirrored:
-            label, description = swap_sides(label), swap_sides(description)
-        return encode_dialogue(question(label, template), description, self._tokenizer)
+        return encode_dialogue(
+            *self._task.dialogue(pair, template, mirrored), self._tokenizer)
 
 
 class Collate:

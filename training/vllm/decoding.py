@@ -27,7 +27,6 @@ from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.vllm.decoding import Decoded, Stop
 from lego_ros.vllm.llava import LegoLlava
 from lego_ros.vllm.prompt import encode_prompt
-from lego_ros.vllm.templates import question
 import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedTokenizerBase
@@ -48,22 +47,22 @@ def never(token_ids: Sequence[int]) -> bool:
 
 
 @torch.no_grad()
-def answer(model: LegoLlava, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str],
+def answer(model: LegoLlava, tokenizer: PreTrainedTokenizerBase, questions: Sequence[str],
            vision: Tensor, max_new_tokens: int, full: Full = never) -> list[Decoded]:
     """
-    Let the VLLM answer the run-time question about frames.
+    Let the VLLM answer questions about frames.
 
     :param model: the VLLM, in evaluation mode.
     :param tokenizer: its tokenizer.
-    :param labels: B actions.
+    :param questions: B of them.
     :param vision: (B, M, vision hidden), what the vision tower sees, on the model's device.
     :param max_new_tokens: the most tokens of a response, >= 1.
     :param full: told a row's tokens after each one; ends the row when it returns true.
-    :returns: B responses. Which rows are decoded together follows from the labels alone.
-    :raises LegoError: INVALID_QUERY: a label that spells an added token; and see
+    :returns: B responses. Which rows are decoded together follows from the questions alone.
+    :raises LegoError: INVALID_QUERY: a question that spells an added token; and see
         :func:`decode_rows`.
     """
-    prompts = [encode_prompt(question(label), tokenizer) for label in labels]
+    prompts = [encode_prompt(question, tokenizer) for question in questions]
     by_length: dict[int, list[int]] = {}
     for number, (_, after) in enumerate(prompts):
         by_length.setdefault(len(after), []).append(number)
@@ -79,7 +78,7 @@ def answer(model: LegoLlava, tokenizer: PreTrainedTokenizerBase, labels: Sequenc
             responses.update(zip(rows, decode_rows(
                 model, torch.cat([before, image, after], dim=1), tokenizer.eos_token_id,
                 max_new_tokens, full), strict=True))
-    return [responses[number] for number in range(len(labels))]
+    return [responses[number] for number in range(len(questions))]
 
 
 @torch.no_grad()

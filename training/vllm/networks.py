@@ -17,12 +17,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lego_ros.training.data.files import replacing
-from lego_ros.training.vllm.settings import TuneSettings
+from lego_ros.training.vllm.settings import ProgramSettings, TuneSettings
 from lego_ros.vllm.llava import LegoLlava
 import torch
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerBase
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 
 def prepare(model: LegoLlava, settings: TuneSettings) -> None:
@@ -47,6 +51,42 @@ def prepare(model: LegoLlava, settings: TuneSettings) -> None:
             lora_dropout=settings.lora.dropout, target_modules='all-linear'))
     if settings.gradient_checkpointing:
         model.model.language_model.gradient_checkpointing_enable({'use_reentrant': False})
+
+
+def prepare_adapter(model: LegoLlava, settings: ProgramSettings) -> PeftModel:
+    """
+    Put an adapter around the language model, and train nothing else but the head.
+
+    The head is trained whole: the words of programs are others than those of descriptions.
+
+    :param model: changed in place.
+    :param settings: see there.
+    :returns: the model with its adapter.
+    """
+    from peft import get_peft_model, LoraConfig
+
+    # The adapters begin with random numbers, which the seed alone must decide.
+    torch.manual_seed(settings.seed)
+    adapted = get_peft_model(model, LoraConfig(
+        r=settings.lora.rank, lora_alpha=settings.lora.alpha, lora_dropout=settings.lora.dropout,
+        target_modules=r'.*\.language_model\..*_proj', modules_to_save=['lm_head']))
+    if settings.gradient_checkpointing:
+        model.model.language_model.gradient_checkpointing_enable({'use_reentrant': False})
+    return adapted
+
+
+def save_adapter(adapted: PeftModel, folder: Path) -> None:
+    """
+    Write an adapter so that it is there whole or not at all.
+
+    :param adapted: of :func:`prepare_adapter`.
+    :param folder: what is there is replaced; ``lego_ros.vllm.adapter.adapted`` reads it.
+    :raises LegoError: RECORDING_FAILED: it cannot be written.
+    """
+    # Where it was trained is nobody's business; PEFT would fill in for None.
+    adapted.peft_config['default'].base_model_name_or_path = ''
+    with replacing(folder, 'the adapter') as part:
+        adapted.save_pretrained(part, safe_serialization=True)
 
 
 def merge(model: LegoLlava) -> None:

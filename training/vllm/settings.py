@@ -57,3 +57,17 @@ class TuneSettings(LoopSettings):
     """null = all weights of the language model are trained."""
     gradient_checkpointing: bool = False
     """Computes activations again instead of keeping them: less memory, a third more time."""
+
+
+class ProgramSettings(TuneSettings):
+    """
+    The section ``programs`` of a recipe: the VLLM learns to write action programs (LEAP).
+
+    It always learns by adapters: its own weights, and so H_i and H_t, stay what the LDM is
+    trained with. All values are ours.
+
+    :raises ValidationError: a value out of range, or a key that is not known.
+    """
+
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    lora: LoraSettings = LoraSettings(rank=32, alpha=64)

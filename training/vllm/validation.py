@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a tuned VLLM says of held-out frames."""
+"""What a tuned VLLM answers about held-out frames."""
 
 from __future__ import annotations
 
@@ -22,25 +22,24 @@ from lego_ros.training.run.samples import to_device
 from lego_ros.training.vllm.data import Collate, InstructionData
 from lego_ros.training.vllm.decoding import answer
 from lego_ros.vllm.llava import LegoLlava
-from lego_ros.vllm.templates import DEFAULT_TEMPLATE
 import numpy as np
 import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 SHOWN = 8
-"""Descriptions that are shown, at most."""
+"""Answers that are shown, at most."""
 COUNTED = 512
 """Pairs that the loss is computed on, at most."""
 BATCH = 32
-MAX_NEW_TOKENS = 128
+MAX_NEW_TOKENS = 256
 SIDE = 224
 """Of a shown frame [px]."""
 
 
 class Validator:
     """
-    Computes loss and accuracy, and lets the VLLM describe a few frames as it will at run time.
+    Computes loss and accuracy, and lets the VLLM answer about a few frames as at run time.
 
     :param model: the VLLM, whose parts the objective trains.
     :param tokenizer: its tokenizer.
@@ -61,14 +60,14 @@ class Validator:
             for index in indices], axis=1)
         return Validation(
             self._figures(objective, device), {'frames': strip},
-            {'descriptions': self._table(indices, device)})
+            {'answers': self._table(indices, device)})
 
     def _figures(self, objective: nn.Module, device: torch.device) -> dict[str, float]:
         """Give the means over the answers' tokens, asked with the run-time template."""
         sums, tokens = {'loss': 0.0, 'accuracy': 0.0}, 0
         count = min(len(self._data), COUNTED)
         for first in range(0, count, BATCH):
-            batch = self._collate([self._data.sample(index, DEFAULT_TEMPLATE)
+            batch = self._collate([self._data.sample(index, 0)
                                    for index in range(first, min(first + BATCH, count))])
             loss, others = objective(to_device(batch, device))
             weight = len(batch['targets'])
@@ -78,16 +77,14 @@ class Validator:
         return {key: value / tokens for key, value in sums.items()}
 
     def _table(self, indices: range, device: torch.device) -> str:
-        """Give labels, descriptions and true descriptions in Markdown."""
-        pairs = [self._data.pair(index) for index in indices]
-        vision = torch.stack([
-            self._data.sample(index, DEFAULT_TEMPLATE)[1] for index in indices]).to(device)
-        said = answer(self._model, self._tokenizer, [pair.label for pair in pairs], vision,
-                      MAX_NEW_TOKENS)
-        rows = ['| label | description | true description |', '|---|---|---|']
-        for pair, response in zip(pairs, said, strict=True):
+        """Give questions, answers and true answers in Markdown."""
+        vision = torch.stack([self._data.sample(index, 0)[1] for index in indices]).to(device)
+        questions = [self._data.question(index) for index in indices]
+        said = answer(self._model, self._tokenizer, questions, vision, MAX_NEW_TOKENS)
+        rows = ['| question | answer | true answer |', '|---|---|---|']
+        for index, asked, response in zip(indices, questions, said, strict=True):
             text = self._tokenizer.decode(response.token_ids, skip_special_tokens=True)
-            cells = (pair.label, str(text).strip(), pair.description)
+            cells = (asked, str(text).strip(), self._data.answer(index))
             rows.append('| ' + ' | '.join(
                 cell.replace('|', '\\|').replace('\n', ' ') for cell in cells) + ' |')
         return '\n'.join(rows)

@@ -42,9 +42,10 @@ RECIPE = {
     'ldm': {
         'size': 'tiny', 'resolution': 64, 'shown': {'grid_pairs': 1, 'steps': 2},
         'loop': {'steps': 3, 'batch_size': 4, 'lr': 1e-3, 'ema': 0.9}},
+    'programs': {'epochs': 2, 'batch_size': 4, 'flip': True, 'lora': {'rank': 2, 'alpha': 4}},
     'bundle': {'name': 'miniature', 'training_data': 'four scenes', 'steps': 3},
 }
-STOPPED = ('generate', 'train_foundations', 'tune', 'enrich', 'finetune')
+STOPPED = ('generate', 'train_foundations', 'tune', 'enrich', 'finetune', 'tune_programs')
 """What is interrupted, by its name in the chain."""
 
 
@@ -155,7 +156,7 @@ def test_mirrored_frames_are_for_training_alone(world):
 
 
 def test_a_finished_run_is_only_put_together_again(world, capsys):
-    stages = ('data', 'foundations', 'vllm', 'enrichment', 'cache', 'ldm')
+    stages = ('data', 'foundations', 'vllm', 'enrichment', 'cache', 'ldm', 'programs')
     before = [contents(world.folder / stage) for stage in stages]
     bundle = verify(world.folder / 'bundle')[1]
     assert call(world.recipe, world.folder) == 0

@@ -365,7 +365,7 @@ def test_a_taxonomy_finds_more_inventions(llm, manifest, tmp_path, call, answers
 
 
 def write_truth(path, count, **changes):
-    entries = [{'schema_version': 'lego_ros/truth/1', 'action_id': f'a{n}', 'verb': 'take',
+    entries = [{'schema_version': 'lego_ros/truth/2', 'action_id': f'a{n}', 'verb': 'take',
                 'description': 'The person takes the thing behind the sink with the right hand.',
                 **changes} for n in range(count)]
     path.write_text(''.join(json.dumps(entry) + '\n' for entry in entries))

@@ -111,4 +111,5 @@ def test_labels_of_different_lengths_in_portions(model, vllm_tokenizer, monkeypa
         row = torch.cat([look_up(torch.tensor(before)),
                          model.model.multi_modal_projector(seen), look_up(torch.tensor(after))])
         wanted += one_by_one(model, row[None], vllm_tokenizer.eos_token_id)
-    assert_same(answer(model, vllm_tokenizer, labels, vision, LIMIT), wanted)
+    assert_same(answer(
+        model, vllm_tokenizer, [question(label) for label in labels], vision, LIMIT), wanted)

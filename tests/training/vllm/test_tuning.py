@@ -36,7 +36,9 @@ from lego_ros.training.vllm.identity import vllm_sha256
 from lego_ros.training.vllm.networks import merge, prepare
 from lego_ros.training.vllm.objective import AnswerObjective
 from lego_ros.training.vllm.settings import TuneSettings
-from lego_ros.training.vllm.tune import tune, TuneSources
+from lego_ros.training.vllm.stage import TuneSources
+from lego_ros.training.vllm.tasks import Describe
+from lego_ros.training.vllm.tune import tune
 from lego_ros.vllm.enrichment import Enricher, EnrichmentSettings
 from lego_ros.vllm.loading import load_vllm
 from lego_ros.vllm.prompt import encode_prompt
@@ -114,8 +116,8 @@ def test_figures_descriptions_and_frames_are_logged(whole):
     board.Reload()
     picture, = board.Images('frames')
     assert (picture.width, picture.height) == (2 * 224, 224)
-    table = board.Tensors('descriptions/text_summary')[0].tensor_proto.string_val[0].decode()
-    assert '| open left drawer |' in table
+    table = board.Tensors('answers/text_summary')[0].tensor_proto.string_val[0].decode()
+    assert f'| {question("open left drawer")} |' in table
     assert 'The right hand reaches across and pulls the left drawer open. |' in table
 
 
@@ -177,7 +179,7 @@ def test_half_of_the_samples_are_mirrored_words_and_features(world, vllm_tokeniz
     swapped = encode_dialogue('', swap_sides(data[index].description), vllm_tokenizer).answer
     assert plain != swapped
     instructions = InstructionData(
-        data, Given(torch.ones(len(data), 16, 32), mirrored=True), vllm_tokenizer)
+        data, Given(torch.ones(len(data), 16, 32), mirrored=True), vllm_tokenizer, Describe())
     count = 0
     for seed in range(200):
         dialogue, vision = instructions[Draw(index, seed)]
@@ -185,14 +187,14 @@ def test_half_of_the_samples_are_mirrored_words_and_features(world, vllm_tokeniz
         assert dialogue.answer == (swapped if mirrored else plain)
         count += mirrored
     assert 60 < count < 140
-    whole = InstructionData(data, Given(torch.ones(len(data), 16, 32)), vllm_tokenizer)
+    whole = InstructionData(data, Given(torch.ones(len(data), 16, 32)), vllm_tokenizer, Describe())
     assert all(whole[Draw(index, seed)][0].answer == plain for seed in range(40))
 
 
 def test_all_ten_templates_are_drawn_and_others_in_another_epoch(world, vllm_tokenizer):
     data = PairDataset(world.data, 'train')
     instructions = InstructionData(
-        data, Given(torch.zeros(len(data), 16, 32)), vllm_tokenizer)
+        data, Given(torch.zeros(len(data), 16, 32)), vllm_tokenizer, Describe())
     prompts = [{tuple(encode_prompt(question(pair.label, template), vllm_tokenizer)[1]): template
                 for template in range(len(QUESTION_TEMPLATES))} for pair in data]
     epochs = 60
@@ -249,7 +251,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(make_vllm, vllm_tokeniz
     data = PairDataset(world.data, 'train')
     noise = torch.Generator().manual_seed(1)
     instructions = InstructionData(
-        data, Given(torch.randn(len(data), 16, 32, generator=noise)), vllm_tokenizer)
+        data, Given(torch.randn(len(data), 16, 32, generator=noise)), vllm_tokenizer, Describe())
     batch = Collate(16)([instructions.sample(index, index) for index in range(3)])
     gradients, recomputed = [], []
     for checkpointing in (False, True):
@@ -306,7 +308,7 @@ def test_samples_travel_to_loaders_without_their_content(tmp_path, world, whole,
         whole[0] / 'features-train', pairs, make_vllm(), sha256, 'input', View.WHOLE)
     _, tokenizer, _ = load_vllm(world.vllm, torch.float32)
     bare = len(pickle.dumps(tokenizer))
-    data = InstructionData(pairs, features, tokenizer)
+    data = InstructionData(pairs, features, tokenizer, Describe())
     wanted = Collate(16)([data[Draw(index, 8)] for index in (0, 3)])
     travelled = pickle.dumps((data, Collate(16)))
     assert len(travelled) < bare + 6000
@@ -320,7 +322,8 @@ def test_the_loss_in_bf16_is_near(make_vllm, vllm_tokenizer, world):
     data = PairDataset(world.data, 'train')
     noise = torch.Generator().manual_seed(1)
     instructions = InstructionData(
-        data, Given(torch.randn(len(data), 16, 32, generator=noise).half()), vllm_tokenizer)
+        data, Given(torch.randn(len(data), 16, 32, generator=noise).half()), vllm_tokenizer,
+        Describe())
     batch = Collate(16)([instructions.sample(index, index) for index in range(3)])
     objective = AnswerObjective(make_vllm())
     with torch.autocast('cpu', torch.bfloat16):
@@ -334,7 +337,8 @@ def test_two_processes_tune_one_model(tmp_path, world):
     script.write_text(f"""
 from pathlib import Path
 from lego_ros.training.vllm.settings import TuneSettings
-from lego_ros.training.vllm.tune import tune, TuneSources
+from lego_ros.training.vllm.stage import TuneSources
+from lego_ros.training.vllm.tune import tune
 if __name__ == '__main__':
     tune(TuneSettings.model_validate({settings().model_dump(mode='json')!r}),
          TuneSources(Path({str(world.data)!r}), Path({str(world.vllm)!r})),
