@@ -22,7 +22,20 @@ import os
 import sys
 
 from lego_ros import __version__
-from lego_ros.cli import ask, bundle, curate, data, demo, engine, evaluate, program, sim, train, up
+from lego_ros.cli import (
+    ask,
+    bundle,
+    curate,
+    data,
+    demo,
+    engine,
+    evaluate,
+    program,
+    programs,
+    sim,
+    train,
+    up,
+)
 from lego_ros.cli.environment import RosMissing
 from lego_ros.cli.text import CommandError, printable
 from lego_ros.errors import LegoError
@@ -74,6 +87,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=f'lego_ros {__version__}')
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
     for command in (demo, ask, up, sim, data, curate, train, evaluate, bundle, engine,
-                    program):
+                    program, programs):
         command.add_parser(commands)
     return parser

@@ -36,8 +36,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 KEY_VARIABLE = 'LEGO_LLM_API_KEY'
 """Environment variable that holds the server's key."""
-MAX_TEXT = 4000
-"""How much of an answer's text is kept, in characters; a good one is ten times shorter."""
+MAX_TEXT = 16_384
+"""The longest answer [characters]; a good program is ten times shorter, a sentence a hundred."""
 _MAX_DETAIL = 300
 _CONNECT_SECONDS = 10.0
 
@@ -149,11 +149,14 @@ class Client:
 
     :param server: which.
     :param key: of the server; None = it needs none.
+    :param fields: of each request's body beyond the chat completions interface.
     """
 
-    def __init__(self, server: Server, key: str | None) -> None:
+    def __init__(self, server: Server, key: str | None, fields: dict[str, Any] | None = None
+                 ) -> None:
         self._server = server
         self._key = key
+        self._fields = fields
         timeout = httpx2.Timeout(server.timeout, connect=min(_CONNECT_SECONDS, server.timeout))
         transport = GuardedTransport(key, server.timeout, server.concurrency)
         self._client = openai.AsyncOpenAI(
@@ -181,7 +184,8 @@ class Client:
         try:
             raw = await create(
                 model=self._server.model, messages=list(messages), n=1,
-                temperature=self._server.temperature, max_tokens=self._server.max_tokens)
+                temperature=self._server.temperature, max_tokens=self._server.max_tokens,
+                extra_body=self._fields)
         except (openai.AuthenticationError, openai.PermissionDeniedError,
                 openai.NotFoundError) as error:
             raise LegoError(
@@ -214,6 +218,8 @@ class Client:
             trouble, detail = 'refused', self._clean(choice.message.refusal or 'content filter')
         elif choice.finish_reason == 'length':
             trouble, detail = 'cut_off', f'longer than {self._server.max_tokens} tokens'
+        elif len(choice.message.content or '') > MAX_TEXT:
+            trouble, detail = 'cut_off', f'longer than {MAX_TEXT} characters'
         return Reply(
             self._clean(choice.message.content or '', MAX_TEXT), trouble, detail,
             self._clean(completion.model or ''), usage.prompt_tokens if usage else None,
