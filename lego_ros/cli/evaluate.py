@@ -17,10 +17,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from lego_ros.cli.interrupts import stoppable
-from lego_ros.cli.text import whole
+from lego_ros.cli.text import CommandError, whole
 
 # As lego_ros.training has them, whose import takes seconds; a test holds them together.
 VARIANTS = ('labels', 'description', 'image', 'text', 'joint', 'joint_untuned')
@@ -56,6 +57,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
                         help='steps for the classifier that reads actions from pictures '
                              '(default: 12 epochs)')
     parser.set_defaults(run=run)
+    _add_leap(kinds)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,6 +80,54 @@ def run(args: argparse.Namespace) -> int:
         DrawSettings(steps=args.steps), reader)
     with stoppable(args.out) as stop:
         print(evaluate(args.folder, args.out, settings, stop=stop.is_set))
+    return 0
+
+
+def _add_leap(kinds: argparse._SubParsersAction) -> None:
+    parser = kinds.add_parser(
+        'leap', help='recognition and anticipation with action programs',
+        description='Assess a trained network, or train and compare those of an experiment. '
+                    'Stopped at any moment, the same command goes on.')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--run', type=Path, metavar='DIR', dest='folder',
+                      help='folder that lego-ros train wrote by a recipe of LEAP')
+    what.add_argument('--recipe', metavar='RECIPE',
+                      help='leap_help, or the path of a YAML file with an experiment')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR',
+                        help='for trainings, predictions, figures and tables')
+    parser.add_argument('--data', type=Path, metavar='DIR',
+                        help='clips, where the recipe draws none')
+    parser.add_argument('--split', type=_splits, metavar='NAME[,NAME]',
+                        help='with --run: splits of the clips (default: test)')
+    parser.add_argument('--submission', type=whole(0, 5), nargs=3, metavar=('PT', 'TL', 'TD'),
+                        help="with --run: write the file for EPIC-KITCHENS' challenge instead, "
+                             'with these supervision levels')
+    parser.add_argument('--workers', type=whole(1, 256), default=len(os.sched_getaffinity(0)),
+                        metavar='W', help='processes that draw the kitchen (default: one for '
+                        'each core)')
+    parser.set_defaults(run=run_leap)
+
+
+def run_leap(args: argparse.Namespace) -> int:
+    """
+    Evaluate a network of LEAP, or run an experiment.
+
+    :param args: of the command line.
+    :returns: exit status.
+    :raises CommandError: it was stopped, or options do not fit together.
+    :raises LegoError: see ``evaluate_leap`` and ``run_experiment``.
+    """
+    from lego_ros.training.leap.command import evaluate_run, experiment_by_recipe
+
+    if args.recipe and (args.split or args.submission):
+        raise CommandError('--split and --submission go with --run', 2)
+    with stoppable(args.out) as stop:
+        if args.recipe:
+            print(experiment_by_recipe(args.recipe, args.data, args.out, workers=args.workers,
+                                       stop=stop))
+        else:
+            print(evaluate_run(args.folder, args.data, args.out, args.split or ('test',),
+                               args.submission, stop=stop))
     return 0
 
 

@@ -21,10 +21,10 @@ import os
 from pathlib import Path
 
 from lego_ros.cli.interrupts import stoppable
-from lego_ros.cli.text import whole
+from lego_ros.cli.text import CommandError, whole
 
 # As lego_ros.training.chain has them, whose import takes seconds; a test holds them together.
-STAGES = ('data', 'foundations', 'tune', 'enrichment', 'ldm', 'bundle')
+STAGES = ('data', 'foundations', 'tune', 'enrichment', 'ldm', 'programs', 'bundle')
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -38,7 +38,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description='Run every stage of a recipe. Stopped at any moment, the same command goes '
                     'on where it was.')
     parser.add_argument('recipe', metavar='RECIPE',
-                        help='kitchen, paper, or the path of a YAML file')
+                        help='kitchen, paper, leap_kitchen, leap_epic, or the path of a YAML '
+                             'file')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
                         help='folder of the run; the bundle goes to DIR/bundle')
     parser.add_argument('--data', type=Path, metavar='DIR',
@@ -65,12 +66,29 @@ def run(args: argparse.Namespace) -> int:
     :raises LegoError: see ``run_recipe``.
     """
     from lego_ros.training.chain import Inputs, run_recipe
+    from lego_ros.training.leap.recipe import is_leap
     from lego_ros.training.recipe import read_recipe
 
+    if is_leap(args.recipe):
+        return _run_leap(args)
     recipe = read_recipe(args.recipe)
     inputs = Inputs(args.data, args.vllm, args.ldm)
     with stoppable(args.out) as stop:
         for name, folder in run_recipe(recipe, inputs, args.out, workers=args.workers,
                                        stop=stop, last=args.until):
+            print(f'{name:<13}{folder}', flush=True)
+    return 0
+
+
+def _run_leap(args: argparse.Namespace) -> int:
+    """Train recognition or anticipation with action programs."""
+    from lego_ros.training.leap.command import train_by_recipe
+
+    for option in ('vllm', 'ldm'):
+        if getattr(args, option) is not None:
+            raise CommandError(f'a recipe of LEAP has no use for it: leave --{option} out', 2)
+    with stoppable(args.out) as stop:
+        for name, folder in train_by_recipe(args.recipe, args.data, args.out,
+                                            workers=args.workers, stop=stop, last=args.until):
             print(f'{name:<13}{folder}', flush=True)
     return 0

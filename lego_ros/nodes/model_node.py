@@ -264,4 +264,3 @@ def _namespace(text: str) -> str:
     except InvalidNamespaceException as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
-

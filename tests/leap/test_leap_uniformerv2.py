@@ -72,7 +72,7 @@ def test_sizes():
 
 
 def frame_wise_vit(network, frames):
-    """CLIP's ViT on each frame by itself, by torch's functions alone: its class tokens."""
+    """Run CLIP's ViT on each frame by itself, by torch's functions alone: its class tokens."""
     config = network.config
     state = {name.removeprefix('transformer.resblocks.'): each
              for name, each in network.named_parameters()}

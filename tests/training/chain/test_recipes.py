@@ -120,7 +120,7 @@ def test_no_recipe_at_all(tmp_path, content, code, match):
 
 @pytest.mark.parametrize('name', ['best', 'there/is/none.yaml', '..'])
 def test_a_recipe_that_is_not_there(name):
-    refused(ErrorCode.SOURCE_UNREADABLE, 'no such recipe; there are kitchen, paper', name)
+    refused(ErrorCode.SOURCE_UNREADABLE, 'no such recipe; there are kitchen, leap_epic', name)
 
 
 @pytest.mark.parametrize('missing', ['--data', '--vllm', '--ldm'])
