@@ -41,7 +41,6 @@ from lego_ros.engines.builder import build_engines
 from lego_ros.engines.cache import EngineCache
 from lego_ros.engines.engine import Engine
 from lego_ros.ldm.config import build_pipeline, kitchen_size
-from lego_ros.ldm.pipeline import LegoPipeline
 from lego_ros.runtime.networks import (
     built_engines,
     bundle_graphs,

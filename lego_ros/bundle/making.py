@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Writing bundles, and the tiny one that stands in until trained weights are there."""
+"""Writing bundles, the tiny one for tests, and where the trained one is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from lego_ros import __version__
 from lego_ros.bundle.integrity import hash_files
-from lego_ros.bundle.manifest import Manifest
+from lego_ros.bundle.manifest import Manifest, MANIFEST_NAME
 from lego_ros.errors import ErrorCode, LegoError
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from lego_ros.vllm.llava import LegoLlava
     from transformers import PreTrainedTokenizerBase
 
+SHIPPED = Path('models', 'kitchen')
+# <prefix>/lib/python3.N/site-packages/lego_ros/bundle/making.py; Debian has a "local" more.
+_DEEPEST = 7
 _TINY_TEXTS = (
     'The person opens the drawer with the right hand and pulls the handle towards the body.',
     'The person takes the mug from the counter with the left hand.',
@@ -129,9 +132,31 @@ def make_tiny(folder: Path, seed: int = 0) -> Manifest:
     return manifest
 
 
+def shipped_bundle() -> Path | None:
+    """
+    Find the trained bundle that comes with the package.
+
+    :returns: ``models/kitchen`` of the source tree, or ``share/lego_ros/models/kitchen`` of where
+        the package is installed; None = an installation without it.
+    """
+    return next((folder for parent in Path(__file__).resolve().parents[:_DEEPEST]
+                 for folder in (parent / SHIPPED, parent / 'share' / 'lego_ros' / SHIPPED)
+                 if (folder / MANIFEST_NAME).is_file()), None)
+
+
 def default_bundle() -> Path:
     """
-    Give the bundle that is used when none is named: the tiny one, made when first asked for.
+    Give the bundle that is used when none is named.
+
+    :returns: the shipped one; where there is none, the tiny one, made when first asked for, below
+        ``$XDG_CACHE_HOME/lego_ros`` (``~/.cache/lego_ros``).
+    """
+    return shipped_bundle() or tiny_bundle()
+
+
+def tiny_bundle() -> Path:
+    """
+    Give the tiny bundle, made when first asked for.
 
     :returns: its folder, below ``$XDG_CACHE_HOME/lego_ros`` (``~/.cache/lego_ros``).
     """

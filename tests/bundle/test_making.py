@@ -17,11 +17,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from lego_ros import __version__
 from lego_ros.bundle.architecture import ARCHITECTURES, check_architectures
 from lego_ros.bundle.integrity import verify
-from lego_ros.bundle.making import default_bundle, make_tiny, new_bundle
+from lego_ros.bundle.making import (
+    default_bundle,
+    make_tiny,
+    new_bundle,
+    shipped_bundle,
+    tiny_bundle,
+)
 from lego_ros.errors import ErrorCode, LegoError
 import pytest
 
@@ -102,14 +109,32 @@ def test_making_leaves_the_random_numbers_alone(tmp_path):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_default_bundle_is_made_once(tmp_path, monkeypatch):
+def test_the_tiny_bundle_is_made_once(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    folder = default_bundle()
+    folder = tiny_bundle()
     assert folder.parent == tmp_path / 'lego_ros'
     verify(folder)
     made = (folder / 'bundle.yaml').stat().st_mtime_ns
-    assert default_bundle() == folder
+    assert tiny_bundle() == folder
     assert (folder / 'bundle.yaml').stat().st_mtime_ns == made
+
+
+def test_the_shipped_bundle_is_the_default():
+    folder = shipped_bundle()
+    assert folder == default_bundle()
+    manifest, _ = verify(folder)
+    assert manifest.trained
+    assert 'kitchen' in manifest.training_data
+    size = sum(path.stat().st_size for path in folder.rglob('*'))
+    assert size < 64_000_000
+    assert {'README.md', 'curves.png'} <= {path.name for path in folder.iterdir()}
+
+
+def test_where_there_is_none_it_is_the_tiny_one(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setattr('lego_ros.bundle.making.SHIPPED', Path('models', 'nothing'))
+    assert shipped_bundle() is None
+    assert default_bundle() == tiny_bundle()
 
 
 @pytest.mark.parametrize('name', ARCHITECTURES)

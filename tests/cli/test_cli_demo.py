@@ -25,6 +25,8 @@ from lego_ros import __version__
 from lego_ros.bundle.manifest import read_manifest
 from lego_ros.cli.demo_files import NAMES
 from lego_ros.images.compressed import decode_compressed
+from lego_ros.programs.parsing import parse
+from lego_ros.programs.serialising import from_json
 from lego_ros.sim.episode import sample_episode
 from lego_ros.sim.render import Renderer
 import numpy as np
@@ -35,6 +37,8 @@ from rosbags.highlevel import AnyReader
 pytestmark = [pytest.mark.ros, pytest.mark.timeout(400)]
 
 QUESTION = 'How do I stir the coffee?'
+# Random weights do not come to the end of a program.
+FILES = [name for name in NAMES if not name.startswith('program.')]
 
 
 def processes_about(path):
@@ -64,7 +68,7 @@ def test_demo(start, tmp_path, tiny_bundle):
     status, said, told = command.finish()
     assert status == 0, told
     assert processes_about(tmp_path) == []
-    assert sorted(path.name for path in out.iterdir()) == sorted([*NAMES, 'nodes.log'])
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, 'nodes.log'])
 
     report = json.loads((out / 'report.json').read_text())
     assert report['query'] == QUESTION
@@ -93,6 +97,7 @@ def test_demo(start, tmp_path, tiny_bundle):
     assert counts == report['bag_messages']
     assert counts['/action_frame'] == counts['/action_description'] == 1
     assert counts['/query_outcome'] == counts['/lego_node/engine_info'] == 1
+    assert counts['/program_outcome'] == counts['/program_node/engine_info'] == 1
     assert counts['/camera_info'] > 0
     assert counts['/diagnostics'] > 0
     answer, = (message for topic, message in messages if topic == '/action_frame')
@@ -110,8 +115,10 @@ def test_demo(start, tmp_path, tiny_bundle):
     assert ((figure == (193, 18, 31)).all(-1)).sum() > 200
     assert QUESTION in said
     assert 'untrained' in said
-    for name in NAMES:
+    for name in FILES:
         assert str(out / name) in said
+    assert report['program']['error']['name'] == 'PROGRAM_INVALID'
+    assert 'PROGRAM_INVALID' in said
 
     # The same seed and photograph: the same answer, in the place of the one before.
     status, _, told = start(*arguments).finish()
@@ -120,7 +127,31 @@ def test_demo(start, tmp_path, tiny_bundle):
     again = json.loads((out / 'report.json').read_text())
     assert again['description'] == report['description']
     assert again['query_id'] != report['query_id']
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, 'nodes.log'])
+
+
+def test_the_shipped_bundle(start, tmp_path):
+    """A trained description, and a program that is in the bag as in the files."""
+    out = tmp_path / 'demo'
+    status, said, told = start(
+        'demo', '--source', 'sim:9:open', '--steps', '2', '--seed', '1', '--out', str(out)
+    ).finish()
+    assert status == 0, told
+    assert 'untrained' not in said
     assert sorted(path.name for path in out.iterdir()) == sorted([*NAMES, 'nodes.log'])
+    report = json.loads((out / 'report.json').read_text())
+    assert 'cupboard' in report['description']
+    assert report['program']['checked']
+    text = (out / 'program.txt').read_text()
+    program = parse(text)
+    assert 'pull_open' in {action.verb for action in program.sub_actions()}
+    assert from_json((out / 'program.json').read_text()) == program
+    assert read_png(out / 'program.png').shape[0] > 200
+    with AnyReader([out / 'bag']) as reader:
+        message, = (reader.deserialize(data, connection.msgtype)
+                    for connection, _, data in reader.messages()
+                    if connection.topic == '/action_program')
+    assert message.text == text
 
 
 def test_fast_mode(start, tmp_path, tiny_bundle):

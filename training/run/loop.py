@@ -179,6 +179,9 @@ class _Run:
         self._micro, self._passes = _portions(settings, accelerator.num_processes)
         # How often something is saved, shown or logged does not change what comes out.
         incidental = {'checkpoint_every', 'validate_every', 'log_every', 'loaders', 'micro_batch'}
+        if settings.schedule == 'constant' and not settings.warmup:
+            # Nor does how long it is to go on, where no rate depends on it: it can be lengthened.
+            incidental |= {'steps', 'epochs'}
         self._state = {
             **identity, 'settings': settings.model_dump(mode='json', exclude=incidental),
             'samples': len(data), 'processes': accelerator.num_processes,
@@ -201,6 +204,11 @@ class _Run:
             return
         _, checkpoint = found[-1]
         step = read_state(checkpoint, self._state)
+        if step > self._total:
+            raise LegoError(
+                ErrorCode.INVALID_SETTING,
+                f"'{checkpoint}' is after {step} steps and only {self._total} are asked for; ask "
+                'for more, or take another folder')
         try:
             self._accelerator.load_state(str(checkpoint))
             if self._ema is not None:

@@ -201,6 +201,22 @@ def test_other_settings_and_other_data_are_refused(tmp_path):
         train(Fit(), Points(), settings(steps=2), tmp_path, identity={'data': 'b'})
 
 
+def test_a_run_of_constant_rate_can_be_lengthened(tmp_path):
+    model, other = Fit(), Fit()
+    train(model, Points(), settings(steps=4), tmp_path / 'a')
+    train(model, Points(), settings(steps=9), tmp_path / 'a')
+    train(other, Points(), settings(steps=9), tmp_path / 'b')
+    assert torch.equal(weights(model), weights(other))
+    with pytest.raises(LegoError, match='after 9 steps and only 6'):
+        train(Fit(), Points(), settings(steps=6), tmp_path / 'a')
+
+
+def test_a_run_whose_rate_falls_with_its_length_cannot(tmp_path):
+    train(Fit(), Points(), settings(steps=2, schedule='cosine'), tmp_path)
+    with pytest.raises(LegoError, match='settings'):
+        train(Fit(), Points(), settings(steps=4, schedule='cosine'), tmp_path)
+
+
 @pytest.mark.parametrize('name', ['model.safetensors', 'optimizer.bin', 'ema_0.safetensors',
                                   'state.json'])
 def test_a_damaged_checkpoint_is_named(tmp_path, name):
