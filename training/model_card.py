@@ -75,6 +75,7 @@ def model_card(manifest: Manifest, recipe: Recipe, runs: Mapping[str, Path], cur
         rows += f'| {name} | {steps} | {loss} |\n'
     settings = yaml.safe_dump(recipe.model_dump(mode='json', exclude_defaults=True),
                               sort_keys=False)
+    note = f'{recipe.bundle.note}\n\n' if recipe.bundle.note else ''
     figures = to_markdown(report).replace('## ', '### ') if report else (
         'These networks were not evaluated yet: `lego-ros eval` does it.\n')
     return (
@@ -86,5 +87,5 @@ def model_card(manifest: Manifest, recipe: Recipe, runs: Mapping[str, Path], cur
         'is a guess and no instruction: do not let a machine act on it unchecked.\n\n'
         f'## Figures\n\n{figures}\n'
         f'## Training\n\n| Training | Steps | Loss on held-out data |\n| --- | --- | --- |\n{rows}'
-        f'\n![Losses]({curves})\n\nThe recipe, where it is not the default:\n\n'
+        f'\n![Losses]({curves})\n\n{note}The recipe, where it is not the default:\n\n'
         f'```yaml\n{settings}```\n')

@@ -56,6 +56,8 @@ class BundleSettings(_Section):
     license: str = 'Apache-2.0'  # noqa: A003 - what bundle.yaml calls it
     training_data: str
     """In a sentence."""
+    note: str = ''
+    """What the model card is to say besides, in whole sentences."""
     dtype: Literal['float16', 'bfloat16', 'float32'] = 'float16'
     steps: Annotated[int, Field(gt=0)] = 100
     image_scale: Annotated[float, Field(ge=0)] = 1.5

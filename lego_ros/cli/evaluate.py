@@ -21,7 +21,7 @@ import os
 from pathlib import Path
 
 from lego_ros.cli.interrupts import stoppable
-from lego_ros.cli.text import CommandError, whole
+from lego_ros.cli.text import CommandError, real, whole
 
 # As lego_ros.training has them, whose import takes seconds; a test holds them together.
 VARIANTS = ('labels', 'description', 'image', 'text', 'joint', 'joint_untuned')
@@ -53,6 +53,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
                         help='pairs of each split, evenly chosen (default: all)')
     parser.add_argument('--steps', type=whole(2, 1000), default=100,
                         help='denoising steps (default: %(default)s)')
+    parser.add_argument('--image-scale', type=real(0, 50), default=1.5, metavar='X',
+                        help='guidance scale of the frame (default: %(default)s)')
+    parser.add_argument('--text-scale', type=real(0, 50), default=7.5, metavar='X',
+                        help='guidance scale of the description (default: %(default)s)')
     parser.add_argument('--reader-steps', type=whole(1, 10_000_000), metavar='N',
                         help='steps for the classifier that reads actions from pictures '
                              '(default: 12 epochs)')
@@ -77,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
               else ReaderSettings(steps=args.reader_steps, epochs=None))
     settings = EvaluateSettings(
         tuple(args.variants) if args.variants else None, args.split, args.count,
-        DrawSettings(steps=args.steps), reader)
+        DrawSettings(steps=args.steps, image_scale=args.image_scale, text_scale=args.text_scale),
+        reader)
     with stoppable(args.out) as stop:
         print(evaluate(args.folder, args.out, settings, stop=stop.is_set))
     return 0

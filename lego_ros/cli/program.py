@@ -46,11 +46,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         'check', help='tell whether a program can be done',
         description='Tell whether a program can be done; the exit status is 1 if it cannot.')
     convert = actions.add_parser(
-        'convert', help='write a program as text, JSON or a picture',
-        description='Write a program as text, as JSON or as a picture with its violations.')
-    convert.add_argument('--to', choices=('text', 'json', 'png'), required=True)
-    convert.add_argument('--out', type=Path, metavar='FILE',
-                         help='default: standard output; a picture needs it')
+        'convert', help='write a program as text or JSON',
+        description='Write a program as text or as JSON.')
+    convert.add_argument('--to', choices=('text', 'json'), required=True)
+    convert.add_argument('--out', type=Path, metavar='FILE', help='default: standard output')
+    draw = actions.add_parser(
+        'draw', help='draw a program as a flow chart',
+        description='Draw a program as a flow chart, with what is wrong with it.')
+    draw.add_argument('--out', type=Path, metavar='PNG', required=True)
     run = actions.add_parser(
         'run', help='run a program in a world of facts',
         description='Run a program from its initial state and print what each sub-action '
@@ -60,8 +63,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     words = actions.add_parser(
         'words', help='print the vocabulary',
         description='Print the sub-verbs and predicates that programs may use.')
-    for action, function in ((check, run_check), (convert, run_convert), (run, run_run),
-                             (words, run_words)):
+    for action, function in ((check, run_check), (convert, run_convert), (draw, run_draw),
+                             (run, run_run), (words, run_words)):
         if action is not words:
             action.add_argument('file', metavar='FILE',
                                 help='text or JSON; - for standard input')
@@ -105,27 +108,38 @@ def run_convert(args: argparse.Namespace) -> int:
     from lego_ros.programs.printing import to_text
     from lego_ros.programs.serialising import to_json
 
-    if args.to == 'png' and args.out is None:
-        raise LegoError(ErrorCode.INVALID_SETTING, 'a picture needs --out FILE')
-    if args.out is not None and args.file != '-' and args.out.resolve() == Path(
-            args.file).resolve():
-        raise LegoError(ErrorCode.INVALID_SETTING,
-                        f"--out '{args.out}' is the program itself; choose another file")
     vocabulary = _vocabulary(args)
     program = _read(args.file, vocabulary)
-    if args.to == 'png':
-        content = _picture(program, vocabulary)
+    text = to_text(program) if args.to == 'text' else to_json(program, vocabulary)
+    if args.out is None:
+        print(text, end='')
     else:
-        text = to_text(program) if args.to == 'text' else to_json(program, vocabulary)
-        if args.out is None:
-            print(text, end='')
-            return 0
-        content = text.encode()
+        _write(args, text.encode())
+    return 0
+
+
+def run_draw(args: argparse.Namespace) -> int:
+    """
+    Draw a program.
+
+    :param args: of the command line.
+    :returns: exit status.
+    :raises LegoError: SOURCE_UNREADABLE, PROGRAM_INVALID or INVALID_SETTING.
+    :raises CommandError: it cannot be written.
+    """
+    vocabulary = _vocabulary(args)
+    _write(args, _picture(_read(args.file, vocabulary), vocabulary))
+    return 0
+
+
+def _write(args: argparse.Namespace, content: bytes) -> None:
+    if args.file != '-' and args.out.resolve() == Path(args.file).resolve():
+        raise LegoError(ErrorCode.INVALID_SETTING,
+                        f"--out '{args.out}' is the program itself; choose another file")
     try:
         write_whole(args.out, content, durable=False)
     except OSError as error:
         raise CommandError(f"'{args.out}' cannot be written: {error}", 2) from error
-    return 0
 
 
 def run_run(args: argparse.Namespace) -> int:

@@ -16,8 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lego_ros.nodes.lego_queries import LegoQueries
@@ -50,10 +49,21 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument('--programs', action='store_true',
                         help='run a program_node beside each, on the same models')
     given = own_arguments(parser, args)
-    kinds = [LegoNode, program_node_beside] if given.programs else [LegoNode]
     # A node's default namespace is its remapped one.
-    return run_nodes([partial(kind, namespace=name or None)
-                      for name in given.namespaces for kind in kinds], args)
+    return run_nodes([make for name in given.namespaces
+                      for make in _makers(name or None, given.programs)], args)
+
+
+def _makers(namespace: str | None, programs: bool) -> Iterator[Callable[[], ModelNode]]:
+    made: list[LegoNode] = []
+
+    def make() -> LegoNode:
+        made.append(LegoNode(namespace=namespace))
+        return made[0]
+
+    yield make
+    if programs:
+        yield lambda: program_node_beside(made[0], namespace)
 
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any
 
 from lego_ros.nodes.model_node import model_parser, ModelNode, own_arguments
+from lego_ros.nodes.parameters import MODEL_PARAMETERS
 from lego_ros.nodes.program_queries import ProgramQueries
 from lego_ros.ros.process import run_nodes
 
@@ -36,14 +37,19 @@ class ProgramNode(ModelNode):
         super().__init__('program_node', ProgramQueries, **kwargs)
 
 
-def program_node_beside(**kwargs: Any) -> ProgramNode:
+def program_node_beside(other: ModelNode, namespace: str | None) -> ProgramNode:
     """
-    Make the node in a process whose command line names another one.
+    Make the node in a process whose command line is about another one.
 
-    :param kwargs: for the node.
+    :param other: that node; its models, camera and clock are this one's too, whatever parameters
+        are given for this one.
+    :param namespace: of the node; None = the default one.
     :returns: the node, which ``-r __node:=lego_node`` does not rename.
     """
-    return ProgramNode(cli_args=['--ros-args', '-r', '__node:=program_node'], **kwargs)
+    names = [entry.name for entry in MODEL_PARAMETERS] + ['use_sim_time']
+    return ProgramNode(
+        namespace=namespace, cli_args=['--ros-args', '-r', '__node:=program_node'],
+        parameter_overrides=[other.get_parameter(name) for name in names])
 
 
 def main(args: Sequence[str] | None = None) -> int:

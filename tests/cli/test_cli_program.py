@@ -78,7 +78,7 @@ def test_text_and_json_lead_back_to_each_other(write, tmp_path, capsys):
 
 def test_a_picture_is_written(write, tmp_path):
     out = tmp_path / 'program.png'
-    assert main(['program', 'convert', write(WRONG), '--to', 'png', '--out', str(out)]) == 0
+    assert main(['program', 'draw', write(WRONG), '--out', str(out)]) == 0
     with Image.open(out) as picture:
         assert picture.format == 'PNG'
         assert min(picture.size) > 300
@@ -87,12 +87,13 @@ def test_a_picture_is_written(write, tmp_path):
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (['--to', 'png'], 'needs --out'), (['--to', 'text', '--out', 'FILE'], 'program itself'),
-    (['--to', 'json', '--out', 'none/such/folder/x.json'], 'cannot be written')])
+    (['convert', '--to', 'text', '--out', 'FILE'], 'program itself'),
+    (['draw', '--out', 'FILE'], 'program itself'),
+    (['convert', '--to', 'json', '--out', 'none/such/folder/x.json'], 'cannot be written')])
 def test_what_cannot_be_written_is_refused(arguments, message, write, capsys):
     path = write(SOUND)
-    assert main(['program', 'convert', path,
-                 *(path if word == 'FILE' else word for word in arguments)]) == 2
+    assert main(['program', *(path if word == 'FILE' else word for word in arguments), path]
+                ) == 2
     assert message in capsys.readouterr().err
     with open(path) as file:
         assert file.read() == SOUND

@@ -147,6 +147,30 @@ def test_a_node_for_each_camera(tmp_path):
     assert not any(words in process.text for words in FORBIDDEN)
 
 
+def test_a_program_node_beside_takes_after_lego_node(tmp_path):
+    """As launch starts them: the name and the parameters are lego_node's alone."""
+    from lego_ros.bundle.making import make_tiny
+
+    make_tiny(tmp_path / 'tiny')
+    parameters = tmp_path / 'parameters.yaml'
+    parameters.write_text(f"""/lego_node:
+  ros__parameters:
+    bundle: {tmp_path / 'tiny'}
+    autostart: true
+""")
+    process = Process('--programs', '--ros-args', '--params-file', str(parameters),
+                      '-r', '__node:=lego_node')
+    try:
+        process.wait_for('[lego_node]: bundle tiny')
+        process.wait_for('[program_node]: bundle tiny')
+        process.process.send_signal(signal.SIGINT)
+        assert process.end() == 0
+    finally:
+        process.process.kill()
+        process.end()
+    assert not any(words in process.text for words in FORBIDDEN)
+
+
 @pytest.mark.parametrize(('arguments', 'words'), [
     (('--namespaces', 'not a name'), 'not a name'), (('--namespaces',), 'at least one'),
     (('--namespace', 'x', '--left'), '--left')])
