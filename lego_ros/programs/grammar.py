@@ -52,7 +52,8 @@ def writing_grammar(vocabulary: Vocabulary) -> str:
     :returns: its dialect of Lark's notation. Here a lexer takes what is allowed, not whole words,
         so that names must be told not to be keywords, and keywords to end.
     """
-    return _grammar(vocabulary) + '\n'.join([
+    # Language models like to begin an answer with a space.
+    return '%llguidance {"allow_initial_skip": true}\n' + _grammar(vocabulary) + '\n'.join([
         f'NAME: /{NAME}/ & ~/{"|".join(sorted(KEYWORDS))}/',
         *(f'{terminal}: /{word}[ \\n]/' for terminal, word in _OPENING.items()),
         r'%ignore /[ \n]+/']) + '\n'

@@ -102,6 +102,14 @@ def test_a_program_may_be_written_as_it_is_printed(tokenizer, masks):
     assert bool((logits == 0).all())
 
 
+def test_an_answer_may_begin_with_a_space(tokenizer, masks):
+    """As a model's does that was taught to answer after "ASSISTANT:"."""
+    mask = masks.new()
+    for token in tokenizer.encode(f' {TEXT}', add_special_tokens=False):
+        assert mask.apply(torch.zeros(len(tokenizer) + PAD))[token] == 0
+        mask.accept(token)
+
+
 def test_masks_do_not_know_each_other(tokenizer, masks):
     one, other = masks.new(), masks.new()
     logits = torch.zeros(len(tokenizer) + PAD)

@@ -52,8 +52,8 @@ def request_fields(constraint: Constraint, vocabulary: Vocabulary) -> dict[str, 
         return {}
     grammar = writing_grammar(vocabulary)
     if constraint is Constraint.LLAMA_CPP:
-        # By this first line the server knows that it is not its own notation.
-        return {'grammar': '%llguidance {}\n' + grammar}
+        # By its first line the server knows that it is not its own notation.
+        return {'grammar': grammar}
     if constraint is Constraint.VLLM:
         return {'structured_outputs': {'grammar': grammar}}
     return {'guided_grammar': grammar}
