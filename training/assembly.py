@@ -104,7 +104,8 @@ def _manifest(recipe: Recipe, pipeline: LegoPipeline) -> Manifest:
     size, bundle = pipeline.conditioning.config, recipe.bundle
     return Manifest(
         name=bundle.name, version=__version__, trained=True, training_data=bundle.training_data,
-        license=bundle.license, resolution=pipeline.resolution, view=recipe.ldm.view.value,
+        license=bundle.license, resolution=pipeline.resolution,
+        view=(bundle.view or recipe.ldm.view).value,
         image_tokens=size.image_tokens, text_tokens=size.text_tokens,
         conditioning_channels=size.cross_attention_dim, vllm_hidden=size.vllm_hidden,
         steps=bundle.steps, image_scale=bundle.image_scale, text_scale=bundle.text_scale,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.ldm.view import View
 from lego_ros.training.data.files import unusable
 from lego_ros.training.enrichment.settings import EnrichSettings
 from lego_ros.training.foundations.stages import FoundationSettings
@@ -59,6 +60,9 @@ class BundleSettings(_Section):
     note: str = ''
     """What the model card is to say besides, in whole sentences."""
     dtype: Literal['float16', 'bfloat16', 'float32'] = 'float16'
+    view: View | None = None
+    """The part of a camera's frame that is used; null = that of the trainings. Of square pictures
+    all parts are one, and a camera's frames are seldom square."""
     steps: Annotated[int, Field(gt=0)] = 100
     image_scale: Annotated[float, Field(ge=0)] = 1.5
     text_scale: Annotated[float, Field(ge=0)] = 7.5
