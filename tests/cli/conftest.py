@@ -109,7 +109,7 @@ class Served:
         self._context = rclpy.Context()
         rclpy.init(context=self._context, args=[])
         self._node = LegoNode(
-            lambda *_: model, namespace=namespace, context=self._context,
+            load_model=lambda *_: model, namespace=namespace, context=self._context,
             parameter_overrides=[Parameter('autostart', value=True)])
         executor = SingleThreadedExecutor(context=self._context)
         executor.add_node(self._node)

@@ -94,7 +94,7 @@ def test_demo(start, tmp_path, tiny_bundle):
         messages = [(connection.topic, reader.deserialize(data, connection.msgtype))
                     for connection, _, data in reader.messages()]
     counts = {topic: sum(each == topic for each, _ in messages) for topic, _ in messages}
-    assert counts == report['bag_messages']
+    assert counts == {topic: count for topic, count in report['bag_messages'].items() if count}
     assert counts['/action_frame'] == counts['/action_description'] == 1
     assert counts['/query_outcome'] == counts['/lego_node/engine_info'] == 1
     assert counts['/program_outcome'] == counts['/program_node/engine_info'] == 1
@@ -146,7 +146,8 @@ def test_the_shipped_bundle(start, tmp_path):
     program = parse(text)
     assert 'pull_open' in {action.verb for action in program.sub_actions()}
     assert from_json((out / 'program.json').read_text()) == program
-    assert read_png(out / 'program.png').shape[0] > 200
+    with Image.open(out / 'program.png') as picture:
+        assert min(picture.size) > 200
     with AnyReader([out / 'bag']) as reader:
         message, = (reader.deserialize(data, connection.msgtype)
                     for connection, _, data in reader.messages()

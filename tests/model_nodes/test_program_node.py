@@ -73,7 +73,8 @@ def test_feedback_tells_the_text_as_it_grows(node):
     for done in (1, 2):
         node.model.step()
         # rclpy's client drops what comes later than the result: not too quick.
-        node.wait(lambda done=done: goal.feedback and goal.feedback[-1].step == done)
+        node.wait(lambda done=done: goal.feedback and (
+            goal.feedback[-1].stage, goal.feedback[-1].step) == ('write', done))
     node.model.free()
     expect_program(node, goal)
     assert goal.stages()[:4] == ['waiting', 'decode', 'describe', 'write']

@@ -77,7 +77,7 @@ def test_the_kitchens_bundle_is_below_64_mb():
     ('foundations: {size: huge}', r"foundations\.size: .*'kitchen'"),
     ('foundations: {vae: {scales: 6}}', r'foundations\.vae\.scales: .*equal to 5'),
     ('enrichment: {view: centre}', "no view 'centre'"),
-    ('enrichment: {view: center_crop}', r'tune\.view, enrichment\.view and ldm\.view'),
+    ('enrichment: {view: center_crop}', r'tune\.view, enrichment\.view, ldm\.view'),
 ])
 def test_a_wrong_value_is_named(tmp_path, content, match):
     path = tmp_path / 'my.yaml'

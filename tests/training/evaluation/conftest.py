@@ -70,6 +70,7 @@ def make_truth():
             'verb': 'take', 'noun': 'mug', 'noun_phrase': 'mug', 'hand': 'right', 'thing': 'mug',
             'tool': '', 'place': '', 'way': '', 'label': 'take mug',
             'narration': '#C C takes the mug',
+            'program': 'objects mug reach(mug, right)',
             'description': 'The person takes the mug to the left of the sink with the right hand '
                            'and lifts it up.',
             'fps': 30.0, 'focal': 0.9, 'frames': frames, 'phases': (),
