@@ -27,15 +27,15 @@ import threading
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.assembly import assemble, Parts
-from lego_ros.training.curation.annotator import read_truth
+from lego_ros.training.curation.annotator import read_annotator
 from lego_ros.training.curation.curate import curate_with_annotator
 from lego_ros.training.curation.queries import Selection
 from lego_ros.training.data.dataset import DESCRIPTIONS, MANIFEST
 from lego_ros.training.enrichment.enrich import enrich
 from lego_ros.training.enrichment.settings import EnrichSources
 from lego_ros.training.export.generate import generate, Progress
-from lego_ros.training.export.parts import TRUTH
 from lego_ros.training.export.settings import ExportSettings
+from lego_ros.training.export.truth_lines import TRUTH
 from lego_ros.training.foundations.stages import train_foundations
 from lego_ros.training.ldm.finetune import finetune, Sources
 from lego_ros.training.ldm.variants import VARIANTS
@@ -115,7 +115,7 @@ class _Chain:
         if kitchen is not None:
             curate_with_annotator(
                 self._data / MANIFEST, self._data / DESCRIPTIONS,
-                Selection(self._draw_kitchen(kitchen)), read_truth(self._data / TRUTH))
+                Selection(self._draw_kitchen(kitchen)), read_annotator(self._data / TRUTH))
         return self._data
 
     def _draw_kitchen(self, kitchen: KitchenSettings) -> tuple[str, ...]:

@@ -20,13 +20,17 @@ import argparse
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-from lego_ros.cli.interrupts import EXIT_INTERRUPTED
-from lego_ros.cli.text import CommandError, printable, real, whole
+from lego_ros.cli.language_model import (
+    add_request_options,
+    keeping_answers,
+    Meter,
+    read_server,
+)
+from lego_ros.cli.text import printable, whole
 from lego_ros.errors import ErrorCode, LegoError
 
 if TYPE_CHECKING:
-    from lego_ros.training.curation.curate import Prices, Step
-    from tqdm import tqdm
+    from lego_ros.training.curation.curate import Step
 
 _SEED_END = 2**63 - 1
 
@@ -74,18 +78,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     options.add_argument('--nouns', type=Path, metavar='CSV',
                          help='EPIC_100_noun_classes_v2.csv: more names of things, and which '
                          'mean the same, to find invented ones')
-    options.add_argument('--temperature', type=real(0, 2), default=0.2, metavar='T',
-                         help='default 0.2')
-    options.add_argument('--max-tokens', type=whole(16, 8192), default=200, metavar='N',
-                         help='of an answer (default 200)')
-    options.add_argument('--concurrency', type=whole(1, 1024), default=8, metavar='N',
-                         help='requests at once (default 8)')
-    options.add_argument('--timeout', type=real(0.1, 3600), default=60.0, metavar='S',
-                         help='of one request in seconds (default 60)')
-    options.add_argument('--tries', type=whole(1, 20), default=6, metavar='N',
-                         help='for one action at most (default 6)')
-    options.add_argument('--prices', type=real(0, 1e6), nargs=2, metavar=('IN', 'OUT'),
-                         help='for a million tokens of prompt and of answer, to tell the cost')
+    add_request_options(options, max_tokens=200, timeout=60.0)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,72 +95,44 @@ def run(args: argparse.Namespace) -> int:
 
     args.manifest = manifest_of(args.manifest)
     selection = Selection(tuple(args.split), args.count, args.seed)
-    try:
+    with keeping_answers(args.out):
         summary = (_with_annotator if args.annotator else _with_model)(args, selection)
-    except OSError as error:
-        raise LegoError(ErrorCode.RECORDING_FAILED,
-                        f"'{args.out}': the results cannot be written: {error}; all answers so "
-                        'far are kept, the same command goes on from there') from error
-    except KeyboardInterrupt:
-        raise CommandError('broken off; all answers so far are kept, the same command goes on '
-                           'from there', EXIT_INTERRUPTED) from None
     print(printable(_summarise(args.out, summary)))
     return 0 if summary['descriptions'] else 1
 
 
 def _with_annotator(args: argparse.Namespace, selection: Any) -> dict[str, Any]:
-    from lego_ros.training.curation.annotator import read_truth
+    from lego_ros.training.curation.annotator import read_annotator
     from lego_ros.training.curation.curate import curate_with_annotator
 
-    return curate_with_annotator(args.manifest, args.out, selection, read_truth(args.annotator))
+    return curate_with_annotator(
+        args.manifest, args.out, selection, read_annotator(args.annotator))
 
 
 def _with_model(args: argparse.Namespace, selection: Any) -> dict[str, Any]:
-    from lego_ros.training.curation.client import read_key, Server
-    from lego_ros.training.curation.curate import curate_with_model, Prices
+    from lego_ros.training.curation.curate import curate_with_model
     from lego_ros.training.data.epic_classes import read_classes, spoken
+    from lego_ros.training.llm.client import read_key
     from tqdm import tqdm
 
     if not args.model:
         raise LegoError(ErrorCode.INVALID_SETTING, '--server needs --model')
-    server = Server(args.server, args.model, args.temperature, args.max_tokens,
-                    args.concurrency, args.timeout, args.tries)
+    server, prices = read_server(args)
     synonyms = [[spoken(name) for name in (noun.key, *noun.instances)]
                 for noun in read_classes(args.nouns).values()] if args.nouns else []
-    prices = Prices(*args.prices) if args.prices else None
     # disable=None: no bar where the stream is no terminal.
     with tqdm(desc='curate', unit=' actions', dynamic_ncols=True, disable=None) as bar:
+        meter = Meter(bar, prices)
+
+        def show(step: Step) -> None:
+            if step.answer is None:
+                meter.begin(step.done, step.total)
+            else:
+                meter.answered(step.done, step.answer, step.retries, rejected=step.rejected)
+
         return curate_with_model(
             args.manifest, args.out, selection, server, read_key(), args.examples, synonyms,
-            prices, _Meter(bar, prices).show)
-
-
-class _Meter:
-    """Rate and time left are the bar's own; tokens, cost, rejects and retries stand beside."""
-
-    def __init__(self, bar: tqdm, prices: Prices | None) -> None:
-        self._bar = bar
-        self._prices = prices
-        self._tokens = self._rejected = self._retries = 0
-        self._cost = 0.0
-
-    def show(self, step: Step) -> None:
-        bar, answer = self._bar, step.answer
-        if answer is None:
-            bar.reset(step.total)
-            # What earlier runs did must not count in this one's rate.
-            bar.initial = bar.n = step.done
-            bar.refresh()
-            return
-        self._tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
-        self._rejected += step.rejected
-        self._retries += step.retries
-        self._cost += self._prices.cost([answer]) if self._prices else 0.0
-        parts = [f'{self._tokens} tokens', f'{self._rejected} rejected']
-        parts += [f'cost {self._cost:.4f}'] if self._prices else []
-        parts += [f'{self._retries} retries'] if self._retries else []
-        bar.set_postfix_str(', '.join(parts), refresh=False)
-        bar.update()
+            prices, show)
 
 
 def _summarise(out: Path, summary: dict[str, Any]) -> str:

@@ -20,17 +20,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lego_ros.cli.interrupts import EXIT_INTERRUPTED
+from lego_ros.cli.language_model import (
+    add_request_options,
+    keeping_answers,
+    Meter,
+    read_server,
+)
 from lego_ros.cli.text import CommandError, printable, real, whole
 from lego_ros.errors import ErrorCode, LegoError
 
 if TYPE_CHECKING:
-    from lego_ros.training.curation.curate import Prices
     from lego_ros.training.data.problems import ProblemLog
     from lego_ros.training.descriptors.clip import Clip, Source
     from lego_ros.training.descriptors.sampling import Find
     from lego_ros.training.programs.generate import Step
-    from tqdm import tqdm
 
 # As lego_ros.training has them, whose import takes seconds; a test holds them together.
 CONSTRAINTS = ('none', 'llama.cpp', 'vllm', 'vllm-guided')
@@ -107,7 +110,7 @@ def _add_descriptors(parser: argparse.ArgumentParser) -> None:
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
     options = parser.add_argument_group('the language model')
-    options.add_argument('--url', '--server', required=True, metavar='URL', dest='url',
+    options.add_argument('--server', required=True, metavar='URL',
                          help='of the server, up to /v1: http://localhost:8000/v1')
     options.add_argument('--model', required=True, metavar='NAME',
                          help="the server's name of the model")
@@ -119,18 +122,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
                          help='answers at most for one clip: the first and repairs (default 3)')
     options.add_argument('--vocabulary', type=Path, metavar='FILE',
                          help='YAML with words beyond those of the package')
-    options.add_argument('--temperature', type=real(0, 2), default=0.2, metavar='T',
-                         help='default 0.2')
-    options.add_argument('--max-tokens', type=whole(16, 8192), default=1200, metavar='N',
-                         help='of an answer (default 1200)')
-    options.add_argument('--concurrency', type=whole(1, 1024), default=8, metavar='N',
-                         help='requests at once (default 8)')
-    options.add_argument('--timeout', type=real(0.1, 3600), default=120.0, metavar='S',
-                         help='of one request in seconds (default 120)')
-    options.add_argument('--tries', type=whole(1, 20), default=6, metavar='N',
-                         help='for one request at most (default 6)')
-    options.add_argument('--prices', type=real(0, 1e6), nargs=2, metavar=('IN', 'OUT'),
-                         help='for a million tokens of prompt and of answer, to tell the cost')
+    add_request_options(options, max_tokens=1200, timeout=120.0)
 
 
 def run_generate(args: argparse.Namespace) -> int:
@@ -143,36 +135,27 @@ def run_generate(args: argparse.Namespace) -> int:
     :raises CommandError: broken off by Ctrl-C.
     """
     from lego_ros.programs.vocabulary import default_vocabulary, read_vocabulary
-    from lego_ros.training.curation.client import read_key, Server
-    from lego_ros.training.curation.curate import Prices
     from lego_ros.training.data.problems import ProblemLog
+    from lego_ros.training.llm.client import read_key
     from lego_ros.training.programs.constraint import Constraint
     from lego_ros.training.programs.generate import generate, Plan
     from lego_ros.training.programs.report import draw_report, report_text
     from lego_ros.training.programs.results import ResultFiles
     from tqdm import tqdm
 
-    server = Server(args.url, args.model, args.temperature, args.max_tokens, args.concurrency,
-                    args.timeout, args.tries)
-    prices = Prices(*args.prices) if args.prices else None
+    server, prices = read_server(args)
     files = ResultFiles(args.out)
     log = ProblemLog()
     clips, sources = _inputs(args, log)
     plan = Plan(clips, sources, read_vocabulary(args.vocabulary) if args.vocabulary
                 else default_vocabulary(), args.limit, args.exemplars, args.rounds,
                 Constraint(args.constraint), prices)
-    try:
-        # disable=None: no bar where the stream is no terminal.
-        with tqdm(desc='programs', unit=' clips', dynamic_ncols=True, disable=None) as bar:
-            summary = generate(plan, files, server, read_key(), log, _Meter(bar, prices).show)
+    # disable=None: no bar where the stream is no terminal.
+    with keeping_answers(args.out), tqdm(
+            desc='programs', unit=' clips', dynamic_ncols=True, disable=None) as bar:
+        meter = Meter(bar, prices)
+        summary = generate(plan, files, server, read_key(), log, lambda step: _show(meter, step))
         draw_report(files, summary)
-    except OSError as error:
-        raise LegoError(ErrorCode.RECORDING_FAILED,
-                        f"'{args.out}': the results cannot be written: {error}; all answers so "
-                        'far are kept, the same command goes on from there') from error
-    except KeyboardInterrupt:
-        raise CommandError('broken off; all answers so far are kept, the same command goes on '
-                           'from there', EXIT_INTERRUPTED) from None
     print(printable(f'{args.out}: {report_text(summary)}'))
     return 0 if summary.programs else 1
 
@@ -291,33 +274,13 @@ def _footage(args: argparse.Namespace) -> Find:
     return partial(epic_footage, args.videos)
 
 
-class _Meter:
-    """Rate and time left are the bar's own; tokens, cost, repairs and retries stand beside."""
-
-    def __init__(self, bar: tqdm, prices: Prices | None) -> None:
-        self._bar = bar
-        self._prices = prices
-        self._tokens = self._repairs = self._rejected = self._retries = 0
-        self._cost = 0.0
-
-    def show(self, step: Step) -> None:
-        """Show how far a run has come."""
-        bar, conversation = self._bar, step.conversation
-        if conversation is None:
-            bar.reset(step.total)
-            # What earlier runs did must not count in this one's rate.
-            bar.initial = bar.n = step.done
-            bar.refresh()
-            return
-        answer, verdict = conversation.answers[-1], conversation.verdicts[-1]
-        self._tokens += (answer.prompt_tokens or 0) + (answer.completion_tokens or 0)
-        self._repairs += not conversation.done
-        self._rejected += conversation.done and verdict.reason is not None
-        self._retries += step.retries
-        self._cost += self._prices.cost([answer]) if self._prices else 0.0
-        parts = [f'{self._tokens} tokens', f'{self._repairs} repairs',
-                 f'{self._rejected} rejected']
-        parts += [f'cost {self._cost:.4f}'] if self._prices else []
-        parts += [f'{self._retries} retries'] if self._retries else []
-        bar.set_postfix_str(', '.join(parts), refresh=False)
-        bar.update(step.done - bar.n)
+def _show(meter: Meter, step: Step) -> None:
+    """Show how far a run has come."""
+    conversation = step.conversation
+    if conversation is None:
+        meter.begin(step.done, step.total)
+        return
+    over = conversation.done
+    meter.answered(
+        step.done, conversation.answers[-1], step.retries, repairs=not over,
+        rejected=over and conversation.verdicts[-1].reason is not None)

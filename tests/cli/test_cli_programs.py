@@ -82,8 +82,8 @@ def test_from_annotations_to_programs_and_report(epic, url, tmp_path, capsys):
     sounds = tmp_path / 'sounds.csv'
     sounds.write_text('video_id,start_timestamp,stop_timestamp,class\n'
                       'P01_101,00:00:10.100,00:00:10.500,rustle\n')
-    assert generate('--epic', epic, '--url', url, '--model', 'm', '--out', out, '--sounds', sounds,
-                    '--prices', 1, 2) == 0
+    assert generate('--epic', epic, '--server', url, '--model', 'm', '--out', out,
+                    '--sounds', sounds, '--prices', 1, 2) == 0
     said = capsys.readouterr().out
     assert '3 programs of 3 clips asked about: coverage 100.0%' in said
     assert 'malformed 1' in said
@@ -105,7 +105,8 @@ def test_the_kitchen(url, tmp_path, capsys):
         record = truth_of(Observer(episode, renderer, 64), 0, 'train', 'a0', 'v', 1.0)
     truth = tmp_path / 'truth.jsonl'
     truth.write_text(record.model_dump_json() + '\n')
-    assert generate('--kitchen', truth, '--url', url, '--model', 'm', '--out', tmp_path / 'o') == 0
+    assert generate('--kitchen', truth, '--server', url, '--model', 'm',
+                    '--out', tmp_path / 'o') == 0
     told = json.loads((tmp_path / 'o' / 'programs.jsonl').read_text())['descriptors']
     for name in ('narrations', 'audio', 'camera', 'objects', 'contact'):
         assert f'\n{name}:' in told
@@ -120,10 +121,10 @@ def test_limit(epic, url, tmp_path, capsys):
 @pytest.mark.parametrize(('words', 'message'), [
     (('--focal', '0.8'), '--videos goes with'), (('--videos', '.'), '--videos goes with'),
     (('--sounds', 'no.csv'), "'no.csv'"), (('--exemplars', '99'), 'from 1 to 16'),
-    (('--url', 'ftp://x'), 'no address'), (('--constraint', 'magic'), 'invalid choice'),
+    (('--server', 'ftp://x'), 'no address'), (('--constraint', 'magic'), 'invalid choice'),
     (('--fields', 'no'), "'no'"), (('--detections', 'no.jsonl'), "'no.jsonl'")])
 def test_bad_settings(epic, url, tmp_path, capsys, words, message):
-    before = ('--epic', epic, '--url', url, '--model', 'm', '--out', tmp_path / 'out')
+    before = ('--epic', epic, '--server', url, '--model', 'm', '--out', tmp_path / 'out')
     try:
         status = generate(*before, *words)
     except SystemExit as ended:
@@ -135,8 +136,8 @@ def test_bad_settings(epic, url, tmp_path, capsys, words, message):
 def test_sources_of_epic_need_epic(url, tmp_path, capsys):
     annotations = tmp_path / 'fho_main.json'
     annotations.write_text('{"videos": []}')
-    assert generate('--ego4d', annotations, '--url', url, '--model', 'm', '--out', tmp_path / 'o',
-                    '--visor', tmp_path) == 2
+    assert generate('--ego4d', annotations, '--server', url, '--model', 'm', '--out',
+                    tmp_path / 'o', '--visor', tmp_path) == 2
     assert '--visor is of EPIC-KITCHENS: it needs --epic' in capsys.readouterr().err
 
 
@@ -159,6 +160,6 @@ def real():
 
 
 def test_over_the_real_annotations(real, url, tmp_path, capsys):
-    assert generate('--epic', real, '--url', url, '--model', 'm', '--out', tmp_path / 'o',
+    assert generate('--epic', real, '--server', url, '--model', 'm', '--out', tmp_path / 'o',
                     '--limit', 40) == 0
     assert 'of 40 clips asked about' in capsys.readouterr().out

@@ -12,9 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Datasets and VLLMs for the stages that describe frames: real files, small sizes."""
+"""Datasets, VLLMs and language models' servers for the stages: real files, small sizes."""
 
 import hashlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import json
+import threading
 
 from lego_ros.training.data.dataset import PairDataset
 from lego_ros.training.data.manifest import PairRecord, to_line
@@ -124,3 +127,98 @@ def vllm_folder(tmp_path_factory, save_tiny_vllm):
 @pytest.fixture(scope='session')
 def small_clip_tokenizer(words):
     return make_clip_tokenizer(words, 700)
+
+
+class LlmServer:
+    """
+    A language model's server that does as told.
+
+    Answers with ``self.answer(request)``: a text, or status, headers and body; None = nothing
+    more is said. ``make_request(number, headers, body, handler)`` makes what it is given.
+    """
+
+    def __init__(self, make_request, answer, completion):
+        self.answer = answer
+        self.requests = []
+        self.most_at_once = 0
+        self.changed = threading.Condition()
+        self._now = 0
+        self._over = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = 'HTTP/1.1'
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                with outer.changed:
+                    request = make_request(len(outer.requests), headers, body, self)
+                    outer.requests.append(request)
+                    outer._now += 1
+                    outer.most_at_once = max(outer.most_at_once, outer._now)
+                    outer.changed.notify_all()
+                try:
+                    answer = outer.answer(request)
+                    if answer is None:
+                        outer._over.wait(60)
+                        self.close_connection = True
+                        return
+                    self._send(*((200, {}, completion(answer)) if isinstance(answer, str)
+                                 else answer))
+                except OSError:
+                    self.close_connection = True
+                finally:
+                    with outer.changed:
+                        outer._now -= 1
+                        outer.changed.notify_all()
+
+            def _send(self, status, headers, content):
+                data = content if isinstance(content, bytes) else json.dumps(content).encode()
+                self.send_response(status)
+                for name, value in {'Content-Type': 'application/json', **headers}.items():
+                    self.send_header(name, value)
+                self.send_header('Content-Length', str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *args):
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 64
+
+            def handle_error(self, request, client_address):
+                # Clients that are killed reset their connections; that is what they are here for.
+                pass
+
+        self._server = Server(('127.0.0.1', 0), Handler)
+        self.url = f'http://127.0.0.1:{self._server.server_port}/v1'
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={'poll_interval': 0.02}, daemon=True)
+        self._thread.start()
+
+    def wait_for(self, condition, seconds=30):
+        with self.changed:
+            assert self.changed.wait_for(condition, seconds), 'it did not come to that in time'
+
+    def close(self):
+        self._over.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def llm_server():
+    """Start servers that end with the test."""
+    servers = []
+
+    def start(*arguments):
+        servers.append(LlmServer(*arguments))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

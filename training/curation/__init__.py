@@ -16,7 +16,7 @@
 Detailed descriptions of actions, made from labels and boxes by a language model in context.
 
 ``queries`` picks the actions and says what is known of them, ``prompt`` puts that and the
-``examples`` into words, ``client`` asks a server, ``journal`` keeps each answer at once,
-``checks`` judges them, ``results`` writes the files. ``curate`` is the run. For the simulated
+``examples`` into words, ``questions`` are asked by way of ``training.llm``, ``checks`` judges the
+answers, ``results`` writes the files. ``curate`` is the run. For the simulated
 kitchen ``annotator`` stands in for the language model.
 """

@@ -17,26 +17,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from lego_ros.training.data.files import unusable
-from lego_ros.training.data.records import parse_line, read_lines
-from pydantic import BaseModel, ConfigDict, Field
-
-_MAX_LINE = 1 << 22
+from lego_ros.training.export.truth_lines import read_truth, TruthLine
+from pydantic import Field
 
 
-class _Truth(BaseModel):
-    """What of a line of the exporter's ``truth.jsonl`` is needed here."""
-
-    model_config = ConfigDict(extra='ignore')
-
-    schema_version: Literal['lego_ros/truth/2']
-    action_id: Annotated[str, Field(min_length=1)]
+class _Described(TruthLine):
     description: Annotated[str, Field(min_length=1)]
 
 
-def read_truth(path: Path) -> dict[str, str]:
+def read_annotator(path: Path) -> dict[str, str]:
     """
     Read the annotator's descriptions.
 
@@ -44,15 +35,5 @@ def read_truth(path: Path) -> dict[str, str]:
     :returns: one sentence by action id.
     :raises LegoError: SOURCE_UNREADABLE, naming file and line.
     """
-    descriptions: dict[str, str] = {}
-    try:
-        for number, line in read_lines(path, _MAX_LINE):
-            truth = parse_line(path, number, line, _Truth)
-            if truth.action_id in descriptions:
-                raise unusable(path, f'line {number}: {truth.action_id} is there twice')
-            descriptions[truth.action_id] = truth.description
-    except OSError as error:
-        raise unusable(path, f"the annotator's truth cannot be read: {error}") from error
-    if not descriptions:
-        raise unusable(path, 'it is empty')
-    return descriptions
+    return {action: truth.description
+            for action, truth in read_truth(path, _Described).items()}

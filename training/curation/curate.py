@@ -25,38 +25,15 @@ from typing import Any, TYPE_CHECKING
 from lego_ros.files import sha256_of
 from lego_ros.training.curation.checks import Fault, judge_text, Reason, tidy
 from lego_ros.training.curation.examples import load_examples
-from lego_ros.training.curation.journal import Answer, Journal
-from lego_ros.training.curation.prompt import hash_of, SYSTEM
+from lego_ros.training.curation.prompt import SYSTEM
 from lego_ros.training.curation.queries import choose, Entry, read_entries, Selection
 from lego_ros.training.curation.results import ResultFiles, Results
 from lego_ros.training.curation.words import Vocabulary
+from lego_ros.training.llm.journal import Answer, hash_of, Journal
+from lego_ros.training.llm.prices import Prices
 
 if TYPE_CHECKING:
-    from lego_ros.training.curation.client import Server
-
-
-@dataclass(frozen=True)
-class Prices:
-    """
-    What a server takes, in any currency.
-
-    :param prompt: for a million tokens of prompt.
-    :param completion: for a million tokens of answer.
-    """
-
-    prompt: float
-    completion: float
-
-    def cost(self, answers: Iterable[Answer]) -> float:
-        """
-        Add up what answers cost.
-
-        :param answers: those without a count of tokens add nothing.
-        :returns: the sum, in that currency.
-        """
-        return sum((answer.prompt_tokens or 0) * self.prompt
-                   + (answer.completion_tokens or 0) * self.completion
-                   for answer in answers) / 1e6
+    from lego_ros.training.llm.client import Server
 
 
 @dataclass(frozen=True)
@@ -100,7 +77,8 @@ def curate_with_model(
     :raises OSError: a file cannot be written.
     """
     # The client library takes a second to load, which the annotator does not need.
-    from lego_ros.training.curation.asking import ask_all, Question
+    from lego_ros.training.curation.questions import Question
+    from lego_ros.training.llm.asking import ask_all
 
     everything, nouns = read_entries(manifest, selection.splits)
     entries = choose(everything, selection, boxes=True)
@@ -117,18 +95,21 @@ def curate_with_model(
     with Journal(files.journal, settings) as journal:
         by_id = {entry.pair_id: entry for entry in entries}
         todo = [question for question in questions
-                if not _is_answer(journal.answers.get(question.pair_id), question.sha256)]
+                if not _is_answer(journal.answers.get(question.key), question.sha256)]
         done = len(entries) - len(todo)
         on_step(Step(done, len(entries)))
 
-        def on_answer(answer: Answer, retries: int) -> None:
+        def on_answer(question: Question, retries: int) -> None:
             nonlocal done
             done += 1
-            faults = judge(by_id[answer.pair_id], answer, vocabulary)[1]
-            on_step(Step(done, len(entries), answer, bool(faults), retries))
+            # Until the end the results are fewer than the answers: see Outcome.begun.
+            files.summary.unlink(missing_ok=True)
+            assert question.answer is not None
+            faults = judge(by_id[question.key], question.answer, vocabulary)[1]
+            on_step(Step(done, len(entries), question.answer, bool(faults), retries))
 
         if todo:
-            asyncio.run(ask_all(todo, server, key, journal, on_answer))
+            asyncio.run(ask_all(todo, 'actions', server, key, journal, on_answer))
         answers = [journal.answers[entry.pair_id] for entry in entries]
     results = Results('llm')
     for entry, answer in zip(entries, answers, strict=True):

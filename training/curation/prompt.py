@@ -22,8 +22,6 @@ the last action is the same for a whole run, so that a server can keep it in its
 from __future__ import annotations
 
 from collections.abc import Sequence
-import hashlib
-import json
 
 from lego_ros.training.curation.examples import Example
 from lego_ros.training.curation.queries import NamedBox, Query
@@ -103,14 +101,3 @@ def make_messages(examples: Sequence[Example], query: Query) -> list[dict[str, s
     user = (f'{format_examples(examples)}\n\nNow describe this one:\n\n{format_query(query)}\n'
             'Description:')
     return [{'role': 'system', 'content': SYSTEM}, {'role': 'user', 'content': user}]
-
-
-def hash_of(value: object) -> str:
-    """
-    Hash a prompt or the settings of a run.
-
-    :param value: made of JSON's types.
-    :returns: SHA-256 in hexadecimal.
-    """
-    return hashlib.sha256(
-        json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

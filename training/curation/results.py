@@ -18,16 +18,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 import json
 from pathlib import Path
 from typing import Any, Literal
 
 from lego_ros.files import sha256_of, write_whole
 from lego_ros.training.curation.checks import Fault
-from lego_ros.training.curation.journal import Answer
 from lego_ros.training.data.files import unusable
 from lego_ros.training.data.records import parse_line, read_lines
-from pydantic import BaseModel, ConfigDict, Field
+from lego_ros.training.llm.journal import Answer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 SCHEMA: Literal['lego_ros/description/1'] = 'lego_ros/description/1'
 MAX_LINE = 1 << 20
@@ -148,3 +149,87 @@ def read_descriptions(path: Path) -> Iterator[DescriptionRecord]:
             yield parse_line(path, number, line, DescriptionRecord)
     except OSError as error:
         raise unusable(path, f'the descriptions cannot be read: {error}') from error
+
+
+class _Chosen(BaseModel):
+    splits: tuple[str, ...]
+    count: int | None
+
+
+class _Summary(BaseModel):
+    """What of a summary tells which actions were to be asked about."""
+
+    source: Source
+    selection: _Chosen
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What became of a manifest's pairs in curation.
+
+    :param texts: descriptions by pair.
+    :param rejected: the reason by pair, the first of several; empty where none was noted.
+    :param summary: of the run that made the files; None = they are not whole, or not by curation.
+    :param begun: whether a run has left files that it finishes when it is called again.
+    """
+
+    texts: dict[str, str]
+    rejected: dict[str, str]
+    summary: _Summary | None
+    begun: bool
+
+    def why_missing(self, pair_id: str, split: str, boxes: bool) -> str | None:
+        """
+        Tell why a pair has no description.
+
+        :param pair_id: of one that has none, or whose description was rejected.
+        :param split: of the pair.
+        :param boxes: whether it has any.
+        :returns: a few words; None = the run should have asked about it and has not.
+        """
+        if pair_id in self.rejected:
+            reason = self.rejected[pair_id]
+            return f'rejected ({reason})' if reason else 'rejected'
+        if self.summary is None:
+            return None if self.begun else 'not in the file'
+        if split not in self.summary.selection.splits:
+            return 'of a split that was not curated'
+        if self.summary.source == 'llm' and not boxes:
+            return 'without boxes'
+        return None if self.summary.selection.count is None else 'not drawn by --count'
+
+
+def read_outcome(files: ResultFiles) -> Outcome:
+    """
+    Read what curation made so far.
+
+    :param files: of it; each may be missing.
+    :returns: the outcome.
+    :raises LegoError: SOURCE_UNREADABLE, naming the file.
+    """
+    texts = ({record.pair_id: record.description
+              for record in read_descriptions(files.descriptions)}
+             if files.descriptions.is_file() else {})
+    return Outcome(texts, _read_rejects(files.rejects), _read_summary(files.summary),
+                   files.journal.is_file() or files.rejects.is_file())
+
+
+def _read_rejects(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        entries = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()]
+        return {str(entry['pair_id']): str(entry['reasons'][0]['reason'])
+                if entry['reasons'] else '' for entry in entries}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise unusable(path, f'this is no list of rejected descriptions: {error}') from error
+
+
+def _read_summary(path: Path) -> _Summary | None:
+    if not path.is_file():
+        return None
+    try:
+        return _Summary.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise unusable(path, f'this is no summary of curation: {error}') from error

@@ -16,10 +16,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +29,7 @@ import cv2
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.files import sha256_of
 from lego_ros.ldm.view import View
-from lego_ros.training.curation.results import read_descriptions, ResultFiles
+from lego_ros.training.curation.results import read_outcome, ResultFiles
 from lego_ros.training.data.files import unusable
 from lego_ros.training.data.manifest import PairRecord, read_manifest
 import numpy as np
@@ -89,12 +91,13 @@ class PairDataset:
         manifest itself serves where the other file has none.
     :param split: of the manifest.
     :param described: whether only pairs with a description are wanted, which curation need not
-        have given to all and did not reject. Without, descriptions are not looked at: what comes
-        after the VLLM's tuning takes all pairs, however many were curated.
+        have given to all and did not reject; how many are left out, and why, is logged as a
+        warning. Without, descriptions are not looked at: what comes after the VLLM's tuning takes
+        all pairs, however many were curated.
     :param check_hashes: whether to read each picture and compare it with the manifest.
     :raises LegoError: SOURCE_UNREADABLE: a file is missing, damaged or another one than the
-        manifest names; INVALID_SETTING: no pairs, no such split, no descriptions, or nothing to
-        tell apart.
+        manifest names; INVALID_SETTING: no pairs, no such split, no descriptions, curation that
+        has not come to its end, or nothing to tell apart.
     """
 
     def __init__(self, folder: Path, split: str, *, described: bool = True,
@@ -102,8 +105,12 @@ class PairDataset:
         self.folder, self.split = folder, split
         records = _kept(folder / MANIFEST)
         chosen = _of_split(folder / MANIFEST, records, split)
-        self._pairs = (_described(folder, chosen) if described else
-                       [_pair(folder, record, '') for record in chosen])
+        self.left_out: dict[str, int] = {}
+        """How many pairs have no description, by reason."""
+        if described:
+            self._pairs, self.left_out = _described(folder, chosen)
+        else:
+            self._pairs = [_pair(folder, record, '') for record in chosen]
         for pair in self._pairs:
             _check_pictures(pair, check_hashes)
 
@@ -194,27 +201,40 @@ def _of_split(path: Path, records: list[PairRecord], split: str) -> list[PairRec
     return chosen
 
 
-def _described(folder: Path, records: list[PairRecord]) -> list[Pair]:
-    """Join records and descriptions."""
+def _described(folder: Path, records: list[PairRecord]) -> tuple[list[Pair], dict[str, int]]:
+    """Join records and descriptions, and count what has none by its reason."""
     files = ResultFiles(folder / DESCRIPTIONS)
-    texts = ({record.pair_id: record.description
-              for record in read_descriptions(files.descriptions)}
-             if files.descriptions.is_file() else {})
-    rejected = _rejected(files.rejects)
-    pairs = []
+    outcome = read_outcome(files)
+    pairs, left_out, unasked = [], Counter[str](), 0
     for record in records:
-        text = texts.get(record.pair_id) or record.description
-        if text is not None and record.pair_id not in rejected:
+        text = outcome.texts.get(record.pair_id) or record.description
+        if text is not None and record.pair_id not in outcome.rejected:
             pairs.append(_pair(folder, record, text))
-    if not pairs:
-        refused = sum(record.pair_id in rejected for record in records)
-        where = f"'{files.descriptions}'"
+            continue
+        why = outcome.why_missing(record.pair_id, record.split, bool(record.boxes))
+        if why is None:
+            unasked += 1
+        else:
+            left_out[why] += 1
+    where, split = f"'{files.descriptions}'", records[0].split
+    known = ''.join(f', {number} {why}' for why, number in sorted(left_out.items()))
+    if unasked:
         raise LegoError(
             ErrorCode.INVALID_SETTING,
-            f'none of the {len(records)} pairs of the split has a description in {where}; '
-            f'curation rejected those of {refused}. Run lego-ros curate with --split '
-            f'{records[0].split} and --out {where}')
-    return pairs
+            f'{unasked} of the {len(records)} pairs of the split {split!r} were not asked about '
+            f'yet, {len(pairs)} have a description in {where}{known}: curation was stopped, or '
+            f"the manifest has grown. Go on with lego-ros curate '{folder}' --out {where} and its "
+            'other options as before; it asks about nothing twice')
+    if not pairs:
+        raise LegoError(
+            ErrorCode.INVALID_SETTING,
+            f'none of the {len(records)} pairs of the split has a description in {where}{known}. '
+            f'Run lego-ros curate with --split {split} and --out {where}')
+    if left_out:
+        logging.getLogger(__name__).warning(
+            '%s: %d of the %d pairs of the split %r have a description%s',
+            files.descriptions, len(pairs), len(records), split, known)
+    return pairs, dict(left_out)
 
 
 def _pair(folder: Path, record: PairRecord, description: str) -> Pair:
@@ -222,17 +242,6 @@ def _pair(folder: Path, record: PairRecord, description: str) -> Pair:
         record.pair_id, record.action_id, record.video_id, record.label, record.verb,
         record.noun, record.hand, description, folder / record.input.path,
         folder / record.target.path, record.input.sha256, record.target.sha256)
-
-
-def _rejected(path: Path) -> set[str]:
-    """Read which pairs curation gave no description to."""
-    if not path.is_file():
-        return set()
-    try:
-        return {str(json.loads(line)['pair_id'])
-                for line in path.read_text(encoding='utf-8').splitlines()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise unusable(path, f'this is no list of rejected descriptions: {error}') from error
 
 
 def _check_pictures(pair: Pair, hashes: bool) -> None:

@@ -29,16 +29,14 @@ from pathlib import Path
 
 from lego_ros.sim.episode import Episode, FrameTruth, sample_episode
 from lego_ros.sim.vocabulary import DOORS, HANDS
-from lego_ros.training.data.files import unusable
 from lego_ros.training.data.labels import parse_narration
-from lego_ros.training.data.records import parse_line, read_lines
 from lego_ros.training.descriptors.clip import Clip, Part, runs, Source, Span, within
 from lego_ros.training.descriptors.motion import moments, motion_spans, Step
 from lego_ros.training.descriptors.poses import rotations_of
 from lego_ros.training.export.truth import State, TruthRecord
+from lego_ros.training.export.truth_lines import read_truth
 import numpy as np
 
-MAX_LINE = 1 << 22
 EVERY = 3
 """Frames between two that are looked at: a tenth of a second."""
 LEAST_METRES = 0.10
@@ -61,17 +59,7 @@ class Kitchen:
     """
 
     def __init__(self, path: Path) -> None:
-        self._records: dict[str, TruthRecord] = {}
-        try:
-            for number, line in read_lines(path, MAX_LINE):
-                record = parse_line(path, number, line, TruthRecord)
-                if record.action_id in self._records:
-                    raise unusable(path, f'line {number}: {record.action_id} is there twice')
-                self._records[record.action_id] = record
-        except OSError as error:
-            raise unusable(path, f"the kitchen's truth cannot be read: {error}") from error
-        if not self._records:
-            raise unusable(path, 'it is empty')
+        self._records = read_truth(path, TruthRecord)
         # A source is asked about a whole video before the next video comes.
         self._episode = lru_cache(maxsize=1)(sample_episode)
 

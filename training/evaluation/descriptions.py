@@ -19,15 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from lego_ros.training.data.files import unusable
-from lego_ros.training.data.records import parse_line, read_lines
 from lego_ros.training.evaluation.relations import holds
 from lego_ros.training.evaluation.sentences import read_sentence, Said
-from lego_ros.training.export.parts import TRUTH
 from lego_ros.training.export.truth import TruthRecord
+from lego_ros.training.export.truth_lines import read_truth, TRUTH
 from pydantic import BaseModel, ConfigDict
-
-_MAX_LINE = 1 << 22
 
 
 class Verdict(BaseModel):
@@ -82,19 +78,7 @@ def read_truth_records(folder: Path, action_ids: Iterable[str]) -> dict[str, Tru
     :returns: by action id.
     :raises LegoError: SOURCE_UNREADABLE: the file is missing or damaged, or lacks one.
     """
-    path, wanted = folder / TRUTH, set(action_ids)
-    found: dict[str, TruthRecord] = {}
-    try:
-        for number, line in read_lines(path, _MAX_LINE):
-            truth = parse_line(path, number, line, TruthRecord)
-            if truth.action_id in wanted:
-                found[truth.action_id] = truth
-    except OSError as error:
-        raise unusable(path, f'it cannot be read: {error}. Only data of lego-ros sim generate '
-                       '--format pairs can be evaluated') from error
-    if missing := sorted(wanted - set(found)):
-        raise unusable(path, f'{missing[0]} is not in it; generate the data anew')
-    return found
+    return read_truth(folder / TRUTH, TruthRecord, set(action_ids))
 
 
 def _judged(said: Said, truth: TruthRecord) -> list[bool]:

@@ -27,7 +27,7 @@ from lego_ros.ldm.view import View
 from lego_ros.training.data.dataset import MANIFEST
 from lego_ros.training.data.files import unusable
 from lego_ros.training.enrichment.settings import EnrichSettings
-from lego_ros.training.export.parts import TRUTH
+from lego_ros.training.export.truth_lines import TRUTH
 from lego_ros.training.ldm.finetune import RESULT
 from lego_ros.training.ldm.networks import read_record
 from lego_ros.training.ldm.variants import Variant, VARIANTS

@@ -32,9 +32,10 @@ from lego_ros.training.data.manifest_writer import ManifestWriter
 from lego_ros.training.export import ego4d_format, epic_format, pairs_format
 from lego_ros.training.export.episodes import Scene
 from lego_ros.training.export.ids import clip_uid
-from lego_ros.training.export.parts import Made, Part, PartStore, TRUTH
+from lego_ros.training.export.parts import Made, Part, PartStore
 from lego_ros.training.export.processes import check, run_all
 from lego_ros.training.export.settings import ExportSettings
+from lego_ros.training.export.truth_lines import TRUTH
 
 _SPARE = 64 << 20
 """Room that is left to others [bytes]."""

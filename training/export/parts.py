@@ -39,7 +39,6 @@ from lego_ros.training.data.manifest import PairRecord
 from lego_ros.training.data.problems import ProblemLog
 
 SUMMARY = 'generate.json'
-TRUTH = 'truth.jsonl'
 
 
 @dataclass(frozen=True)

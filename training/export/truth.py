@@ -28,10 +28,9 @@ from lego_ros.sim.episode import ActionTruth
 from lego_ros.sim.programs import program_of
 from lego_ros.training.export.observation import Observer
 from lego_ros.training.export.splits import noun_of
+from lego_ros.training.export.truth_lines import SCHEMA, TruthLine
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA: Literal['lego_ros/truth/2'] = 'lego_ros/truth/2'
-"""Changes with every change of the fields below."""
 Frame = Annotated[int, Field(ge=0)]
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -92,12 +91,12 @@ class State(_Record):
     """w, x, y, z: from the camera's axes (x right, y up, z backwards) to the world's."""
 
 
-class TruthRecord(_Record):
-    """A line of the file."""
+class TruthRecord(TruthLine):
+    """A line of the file; ``action_id`` as the reader of this format gives it to the manifest."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
     schema_version: Literal['lego_ros/truth/2'] = SCHEMA
-    action_id: str
-    """As the reader of this format gives it to the manifest."""
     video_id: str
     """As the reader of this format gives it to the manifest."""
     seed: int

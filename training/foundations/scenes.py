@@ -16,18 +16,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import hashlib
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from lego_ros.training.data.dataset import Pair, PairDataset, Which
-from lego_ros.training.data.files import unusable
-from lego_ros.training.data.records import parse_line, read_lines
+from lego_ros.training.export.truth_lines import read_truth, TRUTH, TruthLine
 from pydantic import BaseModel, ConfigDict, Field
 
-TRUTH = 'truth.jsonl'
-_MAX_LINE = 1 << 22
 _SIDES = {'left': 'right', 'right': 'left'}
 Unit = Annotated[float, Field(ge=0, le=1)]
 Box = tuple[Unit, Unit, Unit, Unit]
@@ -67,11 +62,7 @@ class SceneState(BaseModel):
             liquid=self.liquid, cut=self.cut, flipped=self.flipped, dirty=self.dirty)
 
 
-class _Truth(BaseModel):
-    model_config = ConfigDict(extra='ignore', frozen=True)
-
-    schema_version: Literal['lego_ros/truth/2']
-    action_id: str
+class _Truth(TruthLine):
     before: SceneState
     after: SceneState
 
@@ -85,17 +76,12 @@ class Scenes:
     """
 
     def __init__(self, pairs: PairDataset) -> None:
-        path = pairs.folder / TRUTH
-        wanted = {pair.action_id for pair in pairs}
-        self._states: dict[str, _Truth] = {}
+        self._states = read_truth(
+            pairs.folder / TRUTH, _Truth, {pair.action_id for pair in pairs})
         digest = hashlib.sha256()
-        for line, truth in _read(path):
-            if truth.action_id in wanted:
-                digest.update(line)
-                self._states[truth.action_id] = truth
-        for pair in pairs:
-            if pair.action_id not in self._states:
-                raise unusable(path, f'{pair.pair_id} is not in it; generate the data anew')
+        for truth in self._states.values():
+            # Of what is learned from alone: the file has more.
+            digest.update(truth.model_dump_json().encode())
         self.sha256 = digest.hexdigest()
 
     def state(self, pair: Pair, which: Which, mirrored: bool = False) -> SceneState:
@@ -115,14 +101,3 @@ class Scenes:
 def _other_side(name: str) -> str:
     """Turn ``left_hand`` into ``right_hand`` and the other way round."""
     return '_'.join(_SIDES.get(part, part) for part in name.split('_'))
-
-
-def _read(path: Path) -> Iterator[tuple[bytes, _Truth]]:
-    """Read the lines with their bytes."""
-    try:
-        for number, line in read_lines(path, _MAX_LINE):
-            yield line, parse_line(path, number, line, _Truth)
-    except OSError as error:
-        raise unusable(
-            path, f'what is seen in the pictures is not known: {error}. Foundations are trained '
-            'on data of lego-ros sim generate --format pairs') from error

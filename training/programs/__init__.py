@@ -17,6 +17,6 @@ Action programs written by a language model from a clip's descriptors (LEAP).
 
 ``exemplars`` are worked examples, of which ``retrieval`` finds the most similar; ``prompt`` puts
 them and the query into words and ``constraint`` holds a server to the grammar. ``judging`` says
-what an answer is worth, ``conversation`` what is asked next, ``asking`` talks to the server.
+what an answer is worth, ``conversation`` what is asked next, by way of ``training.llm``.
 ``results`` are the files, ``report`` what came of a run; ``generate`` is the run.
 """

@@ -25,9 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lego_ros.programs.vocabulary import Vocabulary
-from lego_ros.training.curation.journal import Answer
-from lego_ros.training.curation.prompt import hash_of
 from lego_ros.training.descriptors.clip import Clip
+from lego_ros.training.llm.journal import Answer, hash_of
 from lego_ros.training.programs.exemplars import Exemplar
 from lego_ros.training.programs.judging import FINAL, judge, Verdict
 from lego_ros.training.programs.prompt import first_messages, Message, repair_messages

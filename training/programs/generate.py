@@ -23,15 +23,14 @@ from dataclasses import dataclass
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.programs.grammar import writing_grammar
 from lego_ros.programs.vocabulary import Vocabulary
-from lego_ros.training.curation.client import Client, Server
-from lego_ros.training.curation.curate import Prices
-from lego_ros.training.curation.journal import Journal
-from lego_ros.training.curation.prompt import hash_of
 from lego_ros.training.data.problems import ProblemLog
 from lego_ros.training.descriptors.clip import Clip, Source
 from lego_ros.training.descriptors.describing import describe
 from lego_ros.training.descriptors.rendering import render
-from lego_ros.training.programs.asking import converse
+from lego_ros.training.llm.asking import ask_all
+from lego_ros.training.llm.client import Server
+from lego_ros.training.llm.journal import hash_of, Journal
+from lego_ros.training.llm.prices import Prices
 from lego_ros.training.programs.constraint import Constraint, request_fields
 from lego_ros.training.programs.conversation import Conversation, Task
 from lego_ros.training.programs.exemplars import Exemplar, load_exemplars
@@ -156,10 +155,6 @@ def _ask(conversations: Sequence[Conversation], plan: Plan, server: Server, key:
         done += conversation.done
         on_step(Step(done, len(conversations), conversation, retries))
 
-    async def talk() -> None:
-        fields = request_fields(plan.constraint, plan.vocabulary)
-        async with Client(server, key, fields) as client:
-            await converse(waiting, client, server, journal, on_answer)
-
     if waiting:
-        asyncio.run(talk())
+        asyncio.run(ask_all(waiting, 'clips', server, key, journal, on_answer,
+                            request_fields(plan.constraint, plan.vocabulary)))

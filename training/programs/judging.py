@@ -26,9 +26,9 @@ from lego_ros.programs.checking import check
 from lego_ros.programs.parsing import parse
 from lego_ros.programs.printing import to_text
 from lego_ros.programs.vocabulary import Vocabulary
-from lego_ros.training.curation.journal import Answer
 from lego_ros.training.curation.words import BODY, phrase_of
 from lego_ros.training.descriptors.clip import Clip
+from lego_ros.training.llm.journal import Answer
 
 _FENCED = re.compile(r'```[a-z]*\n(.*?)```', re.DOTALL)
 

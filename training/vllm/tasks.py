@@ -19,18 +19,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 import re
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.data.dataset import Pair
-from lego_ros.training.data.files import unusable
 from lego_ros.training.data.flip import swap_sides
-from lego_ros.training.data.records import parse_line, read_lines
+from lego_ros.training.export.truth_lines import read_truth, TruthLine
 from lego_ros.training.run.identity import values_sha256
 from lego_ros.vllm.templates import program_question, question, QUESTION_TEMPLATES
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-_MAX_LINE = 1 << 22
 # In programs "right" is always a side.
 _SIDE = re.compile('(?<![a-z0-9])(left|right)(?![a-z0-9])')
 
@@ -98,13 +96,7 @@ class WriteProgram(Task):
         return program_question(label, description), program
 
 
-class _Truth(BaseModel):
-    """What of a line of the exporter's ``truth.jsonl`` is needed here."""
-
-    model_config = ConfigDict(extra='ignore')
-
-    schema_version: Literal['lego_ros/truth/2']
-    action_id: Annotated[str, Field(min_length=1)]
+class _Programmed(TruthLine):
     program: Annotated[str, Field(min_length=1)]
 
 
@@ -116,9 +108,4 @@ def read_programs(path: Path) -> dict[str, str]:
     :returns: their text by action id.
     :raises LegoError: SOURCE_UNREADABLE, naming file and line.
     """
-    try:
-        truths = (parse_line(path, number, line, _Truth)
-                  for number, line in read_lines(path, _MAX_LINE))
-        return {truth.action_id: truth.program for truth in truths}
-    except OSError as error:
-        raise unusable(path, f'the programs cannot be read: {error}') from error
+    return {action: truth.program for action, truth in read_truth(path, _Programmed).items()}

@@ -12,19 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A language model's server that does as told, manifests to curate, and the command line."""
+"""Answers of a language model, manifests to curate, and the command line."""
 
 import argparse
 from dataclasses import dataclass, field
 import hashlib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-import json
+from http.server import BaseHTTPRequestHandler
 import os
 import re
 import socket
 import subprocess
 import sys
-import threading
 from types import SimpleNamespace
 
 from lego_ros.cli import curate
@@ -76,82 +74,9 @@ class Request:
         self.handler.connection.shutdown(socket.SHUT_RDWR)
 
 
-class LlmServer:
-    """Answers with ``self.answer(request)``: status, headers and body; None = it saw to itself."""
-
-    def __init__(self):
-        self.answer = good_answer
-        self.requests = []
-        self.most_at_once = 0
-        self._now = 0
-        self.changed = threading.Condition()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = 'HTTP/1.1'
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
-                with outer.changed:
-                    request = Request(
-                        len(outer.requests),
-                        {name.lower(): value for name, value in self.headers.items()}, body, self)
-                    outer.requests.append(request)
-                    outer._now += 1
-                    outer.most_at_once = max(outer.most_at_once, outer._now)
-                    outer.changed.notify_all()
-                try:
-                    answer = outer.answer(request)
-                    if answer is None:
-                        self.close_connection = True
-                        return
-                    status, headers, content = answer
-                    data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                    self.send_response(status)
-                    for name, value in {'Content-Type': 'application/json', **headers}.items():
-                        self.send_header(name, value)
-                    self.send_header('Content-Length', str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-                except OSError:
-                    self.close_connection = True
-                finally:
-                    with outer.changed:
-                        outer._now -= 1
-                        outer.changed.notify_all()
-
-            def log_message(self, *args):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 64
-
-            def handle_error(self, request, client_address):
-                # Clients that are killed reset their connections; that is what they are here for.
-                pass
-
-        self._server = Server(('127.0.0.1', 0), Handler)
-        self.url = f'http://127.0.0.1:{self._server.server_port}/v1'
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={'poll_interval': 0.02}, daemon=True)
-        self._thread.start()
-
-    def wait_for(self, condition, seconds=30):
-        with self.changed:
-            assert self.changed.wait_for(condition, seconds), 'it did not come to that in time'
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
-def llm():
-    server = LlmServer()
-    yield server
-    server.close()
+def llm(llm_server):
+    return llm_server(Request, good_answer, completion)
 
 
 @pytest.fixture

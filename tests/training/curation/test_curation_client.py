@@ -22,8 +22,8 @@ import time
 from types import SimpleNamespace
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.curation.client import Client, KEY_VARIABLE, read_key, Server, Unanswered
-from lego_ros.training.curation.transport import MAX_RESPONSE
+from lego_ros.training.llm.client import Client, KEY_VARIABLE, read_key, Server, Unanswered
+from lego_ros.training.llm.transport import MAX_RESPONSE
 import pytest
 
 KEY = 'sk-secret-0123456789'

@@ -17,10 +17,11 @@
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.training.curation.checks import judge_text, tidy
 from lego_ros.training.curation.examples import load_examples, shipped_datasets
-from lego_ros.training.curation.prompt import format_query, hash_of, make_messages
+from lego_ros.training.curation.prompt import format_query, make_messages
 from lego_ros.training.curation.queries import Entry, HANDS, make_entry
 from lego_ros.training.curation.words import Vocabulary
 from lego_ros.training.data.verbs import base_form
+from lego_ros.training.llm.journal import hash_of
 import pytest
 import yaml
 

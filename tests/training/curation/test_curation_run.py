@@ -24,11 +24,12 @@ import threading
 
 from lego_ros.cli.text import CommandError
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.curation.annotator import read_truth
-from lego_ros.training.curation.client import Server
-from lego_ros.training.curation.curate import curate_with_model, Prices
+from lego_ros.training.curation.annotator import read_annotator
+from lego_ros.training.curation.curate import curate_with_model
 from lego_ros.training.curation.queries import Selection
 from lego_ros.training.curation.results import read_descriptions
+from lego_ros.training.llm.client import Server
+from lego_ros.training.llm.prices import Prices
 import pytest
 
 KEY = 'sk-secret-0123456789'
@@ -397,14 +398,14 @@ def test_truth_that_is_none(tmp_path, content, named):
     path = tmp_path / 'truth.jsonl'
     path.write_bytes(content)
     with pytest.raises(LegoError, match=named) as caught:
-        read_truth(path)
+        read_annotator(path)
     assert caught.value.code == ErrorCode.SOURCE_UNREADABLE
     with pytest.raises(LegoError, match='cannot be read'):
-        read_truth(tmp_path / 'none.jsonl')
+        read_annotator(tmp_path / 'none.jsonl')
 
 
 def test_an_annotated_action_twice(tmp_path):
     path = write_truth(tmp_path / 'truth.jsonl', 1)
     path.write_bytes(path.read_bytes() * 2)
     with pytest.raises(LegoError, match='a0 is there twice'):
-        read_truth(path)
+        read_annotator(path)

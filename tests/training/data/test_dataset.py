@@ -20,7 +20,8 @@ import shutil
 
 import cv2
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.curation.results import DescriptionRecord
+from lego_ros.training.curation.checks import Fault, Reason
+from lego_ros.training.curation.results import DescriptionRecord, ResultFiles, Results
 from lego_ros.training.data.dataset import PairDataset
 from lego_ros.training.data.manifest import to_line
 import numpy as np
@@ -135,8 +136,7 @@ def test_rejected_descriptions_are_left_out(write):
     (folder / 'descriptions.rejects.jsonl').write_text(reject)
     assert [pair.action_id for pair in PairDataset(folder, 'train')] == ['b']
     (folder / 'descriptions.rejects.jsonl').write_text(reject + reject.replace('/a', '/b'))
-    refused(ErrorCode.INVALID_SETTING, 'none of the 2 pairs .* rejected those of 2', folder,
-            'train')
+    refused(ErrorCode.INVALID_SETTING, 'none of the 2 pairs .*, 2 rejected. Run', folder, 'train')
     (folder / 'descriptions.rejects.jsonl').write_text('no JSON\n')
     refused(ErrorCode.SOURCE_UNREADABLE, 'no list of rejected', folder, 'train')
 
@@ -169,8 +169,86 @@ def test_pairs_that_were_not_curated_are_left_out(write):
     describe(folder, {'a': 'Description of a.'})
     assert [pair.action_id for pair in PairDataset(folder, 'train')] == ['a']
     refused(ErrorCode.INVALID_SETTING,
-            r'none of the 1 pairs .* rejected those of 0.*--split validation', folder,
+            r'none of the 1 pairs .*, 1 not in the file.*--split validation', folder,
             'validation')
+
+
+BOX = {'role': 'object', 'picture': 'input', 'box': [0.3, 0.4, 0.4, 0.5], 'name': 'mug'}
+MANY = [{'action_id': name, 'verb': verb, 'noun': 'mug', 'boxes': boxes}
+        for name, verb, boxes in zip('abcde', ['take', 'wash', 'open', 'take', 'wash'],
+                                     [[BOX], [BOX], [BOX], [BOX], []], strict=True)]
+
+
+def curated(folder, described, rejected=(), splits=('train',), count=None, source='llm'):
+    """Write the files of a finished run."""
+    results = Results(source)
+    for name in described:
+        results.add(f'epic-kitchens-100/{name}', f'Description of {name}.', [], None)
+    for name in rejected:
+        results.add(f'epic-kitchens-100/{name}', 'A drawer.', [
+            Fault(Reason.OFF_TOPIC, 'no mug'), Fault(Reason.LENGTH, '2 words')], None)
+    results.write(ResultFiles(folder / 'descriptions.jsonl'),
+                  {'selection': {'splits': splits, 'count': count, 'seed': 0}})
+
+
+def test_pairs_without_a_description_are_counted_by_their_reason(write, caplog):
+    folder = write(MANY, described=False)
+    curated(folder, 'ab', 'c', count=3)
+    pairs = PairDataset(folder, 'train')
+    assert [pair.action_id for pair in pairs] == ['a', 'b']
+    assert pairs.left_out == {
+        'rejected (off_topic)': 1, 'not drawn by --count': 1, 'without boxes': 1}
+    assert caplog.messages == [
+        f"{folder / 'descriptions.jsonl'}: 2 of the 5 pairs of the split 'train' have a "
+        'description, 1 not drawn by --count, 1 rejected (off_topic), 1 without boxes']
+    caplog.clear()
+    curated(folder, 'abcde', source='kitchen_annotator')
+    assert PairDataset(folder, 'train').left_out == {}
+    assert PairDataset(folder, 'train', described=False).left_out == {}
+    assert not caplog.messages
+
+
+def test_a_manifest_that_has_grown_since_is_refused(write):
+    folder = write(MANY, described=False)
+    curated(folder, 'ab', 'c')
+    refused(ErrorCode.INVALID_SETTING,
+            r"1 of the 5 pairs of the split 'train' were not asked about yet, 2 have a "
+            r"description in '.*', 1 rejected \(off_topic\), 1 without boxes: .* Go on with "
+            'lego-ros curate', folder, 'train')
+    # The annotator describes what has no boxes, too.
+    curated(folder, 'abc', 'd', source='kitchen_annotator')
+    refused(ErrorCode.INVALID_SETTING, '1 of the 5 pairs .* were not asked', folder, 'train')
+    curated(folder, 'abc', 'de', source='kitchen_annotator')
+    assert len(PairDataset(folder, 'train')) == 3
+
+
+def test_a_split_that_was_not_curated(write):
+    folder = write([*MANY, {'action_id': 'v', 'verb': 'wash', 'noun': 'mug',
+                            'split': 'validation'}], described=False)
+    curated(folder, 'abcd')
+    assert PairDataset(folder, 'train').left_out == {'without boxes': 1}
+    refused(ErrorCode.INVALID_SETTING, '1 of a split that was not curated. Run .*validation',
+            folder, 'validation')
+
+
+@pytest.mark.parametrize('left', ['descriptions.journal.jsonl', 'descriptions.rejects.jsonl'])
+def test_what_a_stopped_run_left_is_not_taken_for_all(write, left):
+    folder = write()
+    describe(folder, {'a': 'Description of a.'})
+    (folder / left).write_text('')
+    refused(ErrorCode.INVALID_SETTING, '1 of the 2 pairs .* were not asked about yet, 1 have',
+            folder, 'train')
+    # What needs no descriptions goes on, and so does what has them all.
+    assert len(PairDataset(folder, 'train', described=False)) == 2
+    describe(folder, {'a': 'Description of a.', 'b': 'Description of b.'})
+    assert len(PairDataset(folder, 'train')) == 2
+
+
+@pytest.mark.parametrize('content', ['', '[]', '{"source": "llm"}'])
+def test_a_damaged_summary_is_named(write, content):
+    folder = write()
+    (folder / 'descriptions.summary.json').write_text(content)
+    refused(ErrorCode.SOURCE_UNREADABLE, r'summary\.json.*no summary of curation', folder, 'train')
 
 
 def test_without_descriptions_it_has_all_pairs(write):

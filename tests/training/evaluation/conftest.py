@@ -18,7 +18,7 @@ import threading
 
 from lego_ros.ldm.config import build_pipeline, tiny_size
 from lego_ros.sim.episode import sample_episode
-from lego_ros.training.curation.annotator import read_truth
+from lego_ros.training.curation.annotator import read_annotator
 from lego_ros.training.curation.curate import curate_with_annotator
 from lego_ros.training.curation.queries import Selection
 from lego_ros.training.export.generate import generate
@@ -95,7 +95,7 @@ def kitchen(tmp_path_factory):
     generate(ExportSettings('pairs', 2, seed=_seed(), size=SIDE), folder, 1, threading.Event(),
              lambda progress: None)
     curate_with_annotator(folder / 'pairs.jsonl', folder / 'descriptions.jsonl',
-                          Selection(NEEDED), read_truth(folder / 'truth.jsonl'))
+                          Selection(NEEDED), read_annotator(folder / 'truth.jsonl'))
     return folder
 
 

@@ -142,7 +142,8 @@ def test_bad_arguments_are_refused(more):
 
 
 def test_a_seed_without_a_scene_is_counted(tmp_path, monkeypatch):
-    from lego_ros.training.export.parts import PartStore, TRUTH
+    from lego_ros.training.export.parts import PartStore
+    from lego_ros.training.export.truth_lines import TRUTH
 
     def nothing(seed):
         raise LegoError(ErrorCode.INVALID_SETTING, f'no scene came of seed {seed}')

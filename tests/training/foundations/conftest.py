@@ -18,7 +18,7 @@ import itertools
 import threading
 
 from lego_ros.sim.episode import sample_episode
-from lego_ros.training.curation.annotator import read_truth
+from lego_ros.training.curation.annotator import read_annotator
 from lego_ros.training.curation.curate import curate_with_annotator
 from lego_ros.training.curation.queries import Selection
 from lego_ros.training.export.generate import generate
@@ -59,7 +59,7 @@ def kitchen(tmp_path_factory):
              lambda progress: None)
     curate_with_annotator(
         folder / 'pairs.jsonl', folder / 'descriptions.jsonl',
-        Selection(('train', 'validation')), read_truth(folder / 'truth.jsonl'))
+        Selection(('train', 'validation')), read_annotator(folder / 'truth.jsonl'))
     return folder
 
 

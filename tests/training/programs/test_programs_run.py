@@ -22,8 +22,8 @@ from lego_ros.programs.grammar import writing_grammar
 from lego_ros.programs.parsing import parse
 from lego_ros.programs.serialising import from_json
 from lego_ros.programs.vocabulary import default_vocabulary
-from lego_ros.training.curation.client import MAX_TEXT
-from lego_ros.training.curation.curate import Prices
+from lego_ros.training.llm.client import MAX_TEXT
+from lego_ros.training.llm.prices import Prices
 from lego_ros.training.programs.constraint import Constraint
 from lego_ros.training.programs.judging import program_text
 from lego_ros.training.programs.report import report_text
@@ -258,8 +258,8 @@ def test_a_wrong_model_ends_the_run(llm, run):
 
 
 def test_clips_whose_only_thing_is_a_hand_may_name_any(llm, run, texts, tmp_path):
-    from lego_ros.training.curation.journal import Answer
     from lego_ros.training.descriptors.clip import Clip
+    from lego_ros.training.llm.journal import Answer
     from lego_ros.training.programs.judging import judge
 
     answer = Answer(pair_id='a', prompt_sha256='', text=texts['sound'](noun='soap'), model='m')

@@ -29,8 +29,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.training.curation.journal import Trouble
-from lego_ros.training.curation.transport import GuardedTransport, ResponseTooLarge
+from lego_ros.training.llm.journal import Trouble
+from lego_ros.training.llm.transport import GuardedTransport, ResponseTooLarge
 import openai
 from pydantic import BaseModel, Field, ValidationError
 

@@ -22,6 +22,7 @@ worth is judged later, so that a change of the checks needs no new answers.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -35,12 +36,24 @@ SCHEMA = 'lego_ros/curation_journal/1'
 Trouble = Literal['refused', 'malformed', 'cut_off']
 
 
+def hash_of(value: object) -> str:
+    """
+    Hash a prompt or the settings of a run.
+
+    :param value: made of JSON's types.
+    :returns: SHA-256 in hexadecimal.
+    """
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
 class Answer(BaseModel):
-    """What came of asking about one action."""
+    """What came of asking about one matter, once."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     pair_id: str
+    """Its key: of an action of the manifest, or of a clip with the number of the answer."""
     prompt_sha256: str
     """Of the whole prompt; another one makes the answer void."""
     text: str
@@ -59,7 +72,7 @@ class Journal:
     The answers of a run, and of the runs before that it goes on with.
 
     :param path: of the file; it is made if it is not there.
-    :param settings: everything that the answers depend on besides the action; JSON values.
+    :param settings: everything that the answers depend on besides the matter; JSON values.
     :raises LegoError: INVALID_SETTING: it is of other settings, or another process writes to it;
         SOURCE_UNREADABLE: it is damaged.
     :raises OSError: it cannot be written.
@@ -68,7 +81,7 @@ class Journal:
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self._path = path
         self.answers: dict[str, Answer] = {}
-        """By pair id."""
+        """By key."""
         path.parent.mkdir(parents=True, exist_ok=True)
         # A plain descriptor: no buffer whose rest is written again when it is closed.
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -89,7 +102,7 @@ class Journal:
         """
         Keep an answer; when this returns, neither a kill nor a power cut loses it.
 
-        :param answer: one for its action takes the place of an earlier one.
+        :param answer: one of its key takes the place of an earlier one.
         :raises OSError: it cannot be written.
         """
         self._write(answer.model_dump(mode='json'))
