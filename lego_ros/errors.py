@@ -21,6 +21,8 @@ part without ROS can raise what the nodes report.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -81,3 +83,24 @@ class LegoError(Exception):
 
     def __str__(self) -> str:
         return f'{self.code.name}: {self.message}'
+
+
+@contextmanager
+def telling(code: ErrorCode, message: str) -> Iterator[None]:
+    """
+    Report what a library says of something that others made.
+
+    :param code: of the error.
+    :param message: what cannot be used; the library's reason is put after it, on one line.
+    :returns: a context; the libraries are called in it.
+    :raises LegoError: for whatever they raise, but a MemoryError and a LegoError stay.
+    """
+    try:
+        yield
+    except (LegoError, MemoryError):
+        raise
+    except Exception as error:
+        # A faulty configuration makes the libraries raise anything: IndexError, and classes of
+        # their own that are no ValueError, such as huggingface_hub's StrictDataclassError.
+        reason = ' '.join(str(error).split())[:400] or type(error).__name__
+        raise LegoError(code, f'{message}: {reason}') from error

@@ -68,6 +68,9 @@ def _add_import(actions: argparse._SubParsersAction) -> None:
                         help='CLIP, for a LLaVA that does not hold its own')
     parser.add_argument('--vllm-tokenizer', type=Path, metavar='DIR',
                         help='tokenizer of the VLLM, when its folder has no tokenizer.json')
+    parser.add_argument('--conversation', metavar='NAME',
+                        help='format that the VLLM was tuned with: llava_llama_2, vicuna_v1 or '
+                             "lego_ros (default: by the folder's template or name)")
     parser.add_argument('--dtype', choices=('float16', 'bfloat16', 'float32'), default='float16',
                         help='of the weights in the bundle (default float16)')
     parser.add_argument('--resolution', type=whole(8, 4096), default=256, metavar='PIXELS',
@@ -103,9 +106,9 @@ def run_import(args: argparse.Namespace) -> int:
     request = ImportRequest(
         ldm=args.ldm, vllm=args.vllm, name=args.name or args.out.name,
         clip_tokenizer=args.clip_tokenizer, vision_tower=args.vision_tower,
-        vllm_tokenizer=args.vllm_tokenizer, license=args.license,
-        training_data=args.training_data, view=args.view, resolution=args.resolution,
-        dtype=args.dtype, seed=args.seed)
+        vllm_tokenizer=args.vllm_tokenizer, conversation=args.conversation,
+        license=args.license, training_data=args.training_data, view=args.view,
+        resolution=args.resolution, dtype=args.dtype, seed=args.seed)
     try:
         with tqdm(desc='import', unit='B', unit_scale=True, leave=False, disable=None) as bar:
             def on_bytes(done: int, total: int) -> None:

@@ -35,9 +35,8 @@ from diffusers import (
     UNet2DConditionModel,
     UniPCMultistepScheduler,
 )
-from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.errors import ErrorCode, LegoError, telling
 from lego_ros.ldm.conditioning import LegoConditioning
-from safetensors import SafetensorError
 import torch
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -76,15 +75,12 @@ def load_component(folder: Path, name: str, dtype: torch.dtype | None) -> Any:
     if not part.is_dir():
         raise LegoError(ErrorCode.BUNDLE_NOT_FOUND,
                         f'There is no folder {part}; name a folder that holds a saved pipeline.')
-    try:
+    with telling(ErrorCode.BUNDLE_INVALID, f'The {name} in {part} cannot be loaded'):
         if name == 'scheduler':
             return _load_scheduler(part)
         if name == 'tokenizer':
             return CLIPTokenizer.from_pretrained(part, local_files_only=True)
         return _load_model(part, name, dtype or torch.float32)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise LegoError(
-            ErrorCode.BUNDLE_INVALID, f'The {name} in {part} cannot be loaded: {error}') from error
 
 
 def check_components(

@@ -18,13 +18,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.errors import ErrorCode, telling
 from lego_ros.vllm.llava import LegoLlava
-from safetensors import SafetensorError
+from lego_ros.vllm.prompt import check_chat_template
 import torch
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerBase, PreTrainedTokenizerFast
-
-_FAULTS = (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError, SafetensorError)
 
 
 def load_processors(folder: Path) -> tuple[PreTrainedTokenizerBase, CLIPImageProcessorPil]:
@@ -33,13 +31,14 @@ def load_processors(folder: Path) -> tuple[PreTrainedTokenizerBase, CLIPImagePro
 
     :param folder: what ``save_pretrained`` wrote.
     :returns: its tokenizer, its image processor.
-    :raises LegoError: BUNDLE_INVALID when a file is missing or unreadable.
+    :raises LegoError: BUNDLE_INVALID when a file is missing or unreadable, or when the VLLM
+        cannot be asked by its chat template.
     """
-    try:
-        return (PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True),
-                CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True))
-    except _FAULTS as error:
-        raise _invalid(folder, error) from error
+    with telling(ErrorCode.BUNDLE_INVALID, _cannot(folder)):
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    check_chat_template(tokenizer, folder)
+    return tokenizer, processor
 
 
 def load_vllm(folder: Path, dtype: torch.dtype
@@ -53,7 +52,7 @@ def load_vllm(folder: Path, dtype: torch.dtype
     :raises LegoError: BUNDLE_INVALID when a file is missing, unreadable or incomplete.
     """
     tokenizer, processor = load_processors(folder)
-    try:
+    with telling(ErrorCode.BUNDLE_INVALID, _cannot(folder)):
         model, report = LegoLlava.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True,
             dtype=dtype)
@@ -62,11 +61,8 @@ def load_vllm(folder: Path, dtype: torch.dtype
         if wrong:
             raise ValueError(
                 f'weights are missing, of another size or unknown: {", ".join(wrong[:4])}')
-    except _FAULTS as error:
-        raise _invalid(folder, error) from error
     return model.eval(), tokenizer, processor
 
 
-def _invalid(folder: Path, error: Exception) -> LegoError:
-    return LegoError(
-        ErrorCode.BUNDLE_INVALID, f'The vllm in {folder} cannot be loaded: {error}')
+def _cannot(folder: Path) -> str:
+    return f'The vllm in {folder} cannot be loaded'

@@ -90,6 +90,29 @@ def test_an_imported_lego_answers_as_the_one_it_was_made_from(
     assert np.array_equal(draw(imported, enriched), draw(pipeline, expected))
 
 
+def test_a_bundle_holds_the_conversation_of_its_vllm(
+        tmp_path, request_lego, spec, linear_llava):
+    out = tmp_path / 'bundle'
+    _, origins = import_bundle(out, request_lego(conversation='llava_llama_2'), spec.size)
+    assert origins['conversation'] == 'llava_llama_2, as stated'
+    assert origins['conversation'] in (out / 'README.md').read_text()
+    manifest, _ = verify(out)
+    assert 'vllm/chat_template.jinja' in manifest.files
+    model, tokenizer, processor = load_vllm(out / 'vllm', torch.float32)
+    asked = []
+    look_up = model.get_input_embeddings()
+    look_up.register_forward_hook(lambda module, given, made: asked.append(given[0]))
+    found = Enricher(model, tokenizer, processor, LegoPipeline.from_pretrained(out).tokenizer
+                     ).enrich(FRAME, 'open the drawer')
+    text = tokenizer.decode(asked[0].flatten().tolist())
+    assert text.startswith('<s>[INST] <<SYS>>\nYou are a helpful language and vision assistant.')
+    assert text.endswith(f'<</SYS>>\n\n\n{found.question} [/INST]')
+    # The bundle's VLLM keeps it, wherever it is taken from there.
+    again = read_llava(out / 'vllm')
+    assert again.origins['conversation'] == "the folder's template"
+    assert again.tokenizer.chat_template == tokenizer.chat_template
+
+
 def test_the_files_are_those_that_the_libraries_write(
         tmp_path, request_lego, spec, pipeline, linear_llava, llava_tokenizer):
     import_bundle(tmp_path / 'bundle', request_lego(), spec.size)
@@ -217,6 +240,8 @@ def test_the_command(tmp_path, capsys, pipeline, vllm_folder, unet4):
     assert capsys.readouterr().err.startswith('BUNDLE_INVALID: ')
     assert main([*command[:-2], '--name', 'x', '--clip-tokenizer', str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith('SOURCE_UNREADABLE: ')
+    assert main([*command, '--conversation', 'klingon']) == 2
+    assert "INVALID_SETTING: There is no conversation 'klingon'" in capsys.readouterr().err
     (tmp_path / 'file').write_text('')
     blocked = [str(tmp_path / 'file' / 'b') if part == str(out) else part for part in command]
     assert main(blocked) == 2

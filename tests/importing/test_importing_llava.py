@@ -25,7 +25,7 @@ from lego_ros.bundle.writing import write_network
 from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.vllm.llava import LegoLlava, paper_llava_config, tiny_llava_config
 from lego_ros.vllm.loading import load_vllm
-from lego_ros.vllm.prompt import IMAGE_PLACEHOLDER
+from lego_ros.vllm.prompt import chat_prompt, IMAGE_PLACEHOLDER
 import pytest
 from safetensors.torch import load_file, save_file
 import torch
@@ -149,6 +149,7 @@ def make_original(folder, source, projector, with_tower, llava_tokenizer):
     text = source.config.text_config
     (folder / 'config.json').write_text(json.dumps({
         'architectures': ['LlavaLlamaForCausalLM'], 'model_type': 'llava',
+        '_name_or_path': 'checkpoints/llava-llama-2-13b-chat-lightning-preview',
         'hidden_size': text.hidden_size, 'intermediate_size': text.intermediate_size,
         'num_hidden_layers': 2, 'num_attention_heads': 4, 'num_key_value_heads': 4,
         'max_position_embeddings': 2048, 'rms_norm_eps': text.rms_norm_eps, 'vocab_size': WORDS,
@@ -212,6 +213,9 @@ def test_llavas_own_layout(
     assert bool((found[..., WORDS] < found[..., :WORDS].amax(-1)).all())
     assert model.config.image_token_id == WORDS
     assert tokenizer.pad_token == '<unk>'
+    assert parts.origins['conversation'] == 'llava_llama_2, by the name'
+    assert chat_prompt('How?', tokenizer)[0].startswith('[INST] <<SYS>>')
+    assert chat_prompt('How?', tokenizer)[1] == '\nHow? [/INST]'
     assert tuple(processor.image_mean) == (0.1, 0.2, 0.3)
 
 

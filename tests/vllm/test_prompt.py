@@ -17,11 +17,13 @@ from __future__ import annotations
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
 from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.vllm.loading import load_processors
 from lego_ros.vllm.prompt import chat_prompt, encode_prompt
 from lego_ros.vllm.templates import check_template, DEFAULT_TEMPLATE, question, QUESTION_TEMPLATES
 from lego_ros.vllm.tokenizers import make_llava_tokenizer
 import pytest
 from tokenizers import AddedToken
+from transformers import CLIPImageProcessorPil
 
 
 def test_there_are_ten_different_templates_with_one_slot():
@@ -50,8 +52,9 @@ def test_an_unknown_template_is_refused(template):
     assert caught.value.code is ErrorCode.INVALID_SETTING
 
 
-def test_the_prompt_is_the_chat_format_around_the_image():
-    assert chat_prompt('Why?') == 'USER: <image>\nWhy? ASSISTANT:'
+def test_the_prompt_is_the_chat_format_around_the_image(tokenizer):
+    assert tokenizer.chat_template is None
+    assert '<image>'.join(chat_prompt('Why?', tokenizer)) == 'USER: <image>\nWhy? ASSISTANT:'
 
 
 def test_the_encoded_prompt_reads_back_as_the_prompt(tokenizer):
@@ -89,6 +92,43 @@ def test_an_added_token_that_is_not_special_is_refused_by_name(texts):
     with pytest.raises(LegoError, match="spells '<frame>'") as caught:
         encode_prompt('open the <frame>', tokenizer)
     assert caught.value.code is ErrorCode.INVALID_QUERY
+
+
+SEEN = ("{% for c in messages[0].content %}{{ '<image>' if c.type == 'image' else c.text }}"
+        '{% endfor %}')
+
+
+@pytest.mark.parametrize(('template', 'told'), [
+    ('{% if %}', 'Expected an expression'),
+    ('{{ messages[0].content.strip() }}', 'strip'),
+    ("{{ raise_exception('not for you') }}", 'not for you'),
+    ("{{ ''.__class__.__mro__ }}", 'unsafe'),
+    ('Question: {{ messages[0].content[1].text }}', 'one <image> and the question after it'),
+    ('<image>', 'one <image> and the question after it'),
+    (SEEN + SEEN, 'one <image> and the question after it'),
+    ('<image>' + SEEN, 'one <image> and the question after it'),
+    ('</s>' + SEEN, "special token '</s>'"),
+    (SEEN + '#' * 70_000, 'more than 65536 characters'),
+])
+def test_a_template_that_cannot_be_used_is_refused_when_it_is_loaded(
+        tmp_path, texts, template, told):
+    tokenizer = make_llava_tokenizer(texts)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(tmp_path)
+    CLIPImageProcessorPil().save_pretrained(tmp_path)
+    with pytest.raises(LegoError) as caught:
+        load_processors(tmp_path)
+    assert caught.value.code is ErrorCode.BUNDLE_INVALID
+    assert str(tmp_path) in caught.value.message
+    assert told in caught.value.message
+
+
+def test_a_beginning_of_the_sequence_in_the_template_is_not_put_there_twice(texts):
+    tokenizer = make_llava_tokenizer(texts)
+    tokenizer.chat_template = '{{ bos_token }}Look: ' + SEEN + '!'
+    before, after = encode_prompt('Why?', tokenizer)
+    assert before.count(tokenizer.bos_token_id) == 1
+    assert (tokenizer.decode(before), tokenizer.decode(after)) == ('<s>Look: ', 'Why?!')
 
 
 def test_a_tokenizer_without_beginning_token_gets_none(texts):

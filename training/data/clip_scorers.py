@@ -21,7 +21,7 @@ import json
 from pathlib import Path
 import pickle
 
-from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.errors import ErrorCode, LegoError, telling
 from lego_ros.files import sha256_of
 from lego_ros.training.data.files import unusable
 import numpy as np
@@ -56,13 +56,12 @@ class ClipEmbedder:
                 raise unusable(
                     folder, f'no CLIP model: {name} is not there. Save one with '
                     'save_pretrained (openai/clip-vit-large-patch14: 1.7 GB) and name its folder')
-        try:
+        with telling(ErrorCode.SOURCE_UNREADABLE,
+                     f"'{folder}': the CLIP model cannot be loaded"):
             self._processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
             kind = CLIPModel if self._is_whole(folder) else CLIPVisionModelWithProjection
             model, report = kind.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise unusable(folder, f'the CLIP model cannot be loaded: {error}') from error
         if report['missing_keys']:
             # transformers would go on with random numbers in their place.
             raise unusable(

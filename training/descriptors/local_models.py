@@ -19,11 +19,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lego_ros.errors import ErrorCode, telling
 from lego_ros.training.data.files import unusable
-from safetensors import SafetensorError
-
-_FAULTS = (OSError, KeyError, TypeError, ValueError, RuntimeError, AttributeError,
-           SafetensorError)
 
 
 def load_local(model_class: Any, processor_class: Any, folder: Path) -> tuple[Any, Any]:
@@ -38,12 +35,10 @@ def load_local(model_class: Any, processor_class: Any, folder: Path) -> tuple[An
     """
     if not folder.is_dir():
         raise unusable(folder, 'no such folder of a model')
-    try:
+    with telling(ErrorCode.SOURCE_UNREADABLE, f"'{folder}': the model cannot be loaded"):
         processor = processor_class.from_pretrained(folder, local_files_only=True)
         model, report = model_class.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
-    except _FAULTS as error:
-        raise unusable(folder, f'the model cannot be loaded: {error}') from error
     wrong = sorted(str(key) for fault in ('missing_keys', 'mismatched_keys')
                    for key in report[fault])
     if wrong:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lego_ros.errors import ErrorCode, telling
 from lego_ros.files import sha256_of
 from lego_ros.training.data.dataset import PairDataset
 from lego_ros.training.enrichment.describing import Describer, Request
@@ -80,7 +81,8 @@ def ask(pairs: PairDataset, indices: Sequence[int], vllm: Path, text: Path,
             record = write_shard(folder, number, describer.samples(
                 pairs, [Request(index, False) for index in some]))
         records.append(record)
-    config = LlavaConfig.from_pretrained(vllm, local_files_only=True)
+    with telling(ErrorCode.BUNDLE_INVALID, f'The vllm in {vllm} cannot be loaded'):
+        config = LlavaConfig.from_pretrained(vllm, local_files_only=True)
     write_index(folder, EnrichmentIndex(
         schema='lego_ros/enrichment/1', vllm=sha256, image_tokens=config.image_seq_length,
         vision_hidden=config.vision_config.hidden_size, hidden=config.text_config.hidden_size,

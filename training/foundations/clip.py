@@ -26,9 +26,9 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+from lego_ros.errors import ErrorCode, telling
 from lego_ros.training.data.clip_scorers import SIMILARITY_FILE
-from lego_ros.training.data.files import replacing, unusable
-from lego_ros.training.foundations.attention import with_fast_attention
+from lego_ros.training.data.files import replacing
 from lego_ros.training.foundations.contrast import (
     ContrastCollate,
     ContrastObjective,
@@ -40,11 +40,11 @@ from lego_ros.training.foundations.pictures import image_processor, normalised, 
 from lego_ros.training.foundations.settings import Transformer
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.foundations.tokenizers import fingerprint
+from lego_ros.training.run.attention import with_fast_attention
 from lego_ros.training.run.identity import module_sha256
 from lego_ros.training.run.loop import train, Validation
 import numpy as np
 from pydantic import Field, model_validator
-from safetensors import SafetensorError
 import torch
 from torch import nn, Tensor
 from transformers import (
@@ -163,15 +163,14 @@ def load_clip(folder: Path) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcesso
     :returns: the model in evaluation mode on the CPU, its tokenizer, its image processor.
     :raises LegoError: SOURCE_UNREADABLE: it is not there, or damaged.
     """
-    try:
+    with telling(ErrorCode.SOURCE_UNREADABLE,
+                 f"'{folder}': the kitchen's CLIP cannot be loaded"):
         model, report = CLIPModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
         if report['missing_keys']:
             raise ValueError(f'weights are missing: {sorted(report["missing_keys"])[:3]}')
         return (model.eval(), CLIPTokenizer.from_pretrained(folder, local_files_only=True),
                 CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True))
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise unusable(folder, f"the kitchen's CLIP cannot be loaded: {error}") from error
 
 
 def _validate(objective: nn.Module, data: PicturesWithTexts, collate: ContrastCollate

@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from lego_ros.training.data.files import replacing
-from lego_ros.training.foundations.attention import with_fast_attention
 from lego_ros.training.foundations.captions import dialogue, full_caption, SCENE_QUESTIONS
 from lego_ros.training.foundations.grids import grid
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
@@ -36,6 +35,7 @@ from lego_ros.training.foundations.settings import Transformer
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.foundations.tokenizers import fingerprint
 from lego_ros.training.foundations.tower import freeze_unread, patch_states
+from lego_ros.training.run.attention import with_fast_attention
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.run.identity import module_sha256
 from lego_ros.training.run.loop import train, Validation
@@ -63,6 +63,8 @@ class LanguageSettings(Transformer):
     epochs: float | None = 10.0
     batch_size: Annotated[int, Field(gt=0)] = 64
     lr: Annotated[float, Field(gt=0)] = 5e-4
+    compile: bool = False
+    """Whether torch.compile makes the language model faster, see ``TuneSettings``."""
     checkpoint_every: Annotated[int, Field(gt=0)] = 250
     validate_every: Annotated[int, Field(gt=0)] = 500
 
@@ -130,10 +132,12 @@ class SceneObjective(AnswerObjective):
 
     :param model: the VLLM.
     :param processor: gives mean and standard deviation of its pictures.
+    :param compiled: see :class:`AnswerObjective`.
     """
 
-    def __init__(self, model: LegoLlava, processor: CLIPImageProcessorPil) -> None:
-        super().__init__(model)
+    def __init__(self, model: LegoLlava, processor: CLIPImageProcessorPil,
+                 compiled: bool = False) -> None:
+        super().__init__(model, compiled)
         self.vision_tower = model.model.vision_tower
         self._processor = processor
         self._layer = int(model.config.vision_feature_layer)
@@ -179,7 +183,8 @@ def train_language(settings: LanguageSettings, size: FoundationSize, data: Kitch
     def validate(bare: nn.Module, step: int) -> Validation:
         return _validate(bare, model, shown, collate, tokenizer)
 
-    train(SceneObjective(model, processor), SceneQuestions(data, tokenizer), settings, run,
+    train(SceneObjective(model, processor, settings.compile), SceneQuestions(data, tokenizer),
+          settings, run,
           identity={'stage': 'language', 'data': data.sha256, 'tokenizer': fingerprint(tokenizer),
                     'clip': module_sha256(clip),
                     'model': json.loads(model.config.to_json_string())},

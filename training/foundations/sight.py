@@ -26,10 +26,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+from lego_ros.errors import ErrorCode, telling
 from lego_ros.sim.vocabulary import HANDS
 from lego_ros.training.data.dataset import Which
-from lego_ros.training.data.files import replacing, unusable
-from lego_ros.training.foundations.attention import with_fast_attention
+from lego_ros.training.data.files import replacing
 from lego_ros.training.foundations.grids import grid
 from lego_ros.training.foundations.kitchen_split import KitchenSplit
 from lego_ros.training.foundations.pictures import image_processor, normalised, stacked
@@ -37,11 +37,11 @@ from lego_ros.training.foundations.scenes import Box, SceneState
 from lego_ros.training.foundations.settings import Transformer
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.training.foundations.tower import freeze_unread, patch_states
+from lego_ros.training.run.attention import with_fast_attention
 from lego_ros.training.run.draws import Draw
 from lego_ros.training.run.loop import train, Validation
 import numpy as np
 from pydantic import Field
-from safetensors import SafetensorError
 import torch
 from torch import nn, Tensor
 from torch.nn import functional
@@ -266,13 +266,12 @@ def load_tower(folder: Path) -> CLIPVisionModel:
     :returns: the tower, on the CPU.
     :raises LegoError: SOURCE_UNREADABLE: it is not there, or damaged.
     """
-    try:
+    with telling(ErrorCode.SOURCE_UNREADABLE,
+                 f"'{folder}': the vision tower cannot be loaded"):
         tower, report = CLIPVisionModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
         if report['missing_keys']:
             raise ValueError(f'weights are missing: {sorted(report["missing_keys"])[:3]}')
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        raise unusable(folder, f'the vision tower cannot be loaded: {error}') from error
     return tower
 
 

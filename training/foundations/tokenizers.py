@@ -21,16 +21,15 @@ import hashlib
 import json
 from pathlib import Path
 
-from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.errors import ErrorCode, LegoError, telling
 from lego_ros.training.data.dataset import Pair, PairDataset, WHICH, Which
-from lego_ros.training.data.files import replacing, unusable
+from lego_ros.training.data.files import replacing
 from lego_ros.training.data.flip import swap_sides
 from lego_ros.training.foundations.captions import facts, full_caption, SCENE_QUESTIONS
 from lego_ros.training.foundations.scenes import Scenes
 from lego_ros.training.foundations.sizes import FoundationSize
 from lego_ros.vllm.templates import question, QUESTION_TEMPLATES
 from lego_ros.vllm.tokenizers import make_clip_tokenizer, make_llava_tokenizer
-from safetensors import SafetensorError
 from transformers import CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 
@@ -95,11 +94,10 @@ def load_tokenizers(folder: Path) -> tuple[PreTrainedTokenizerFast, CLIPTokenize
     :returns: the VLLM's, and that of the LDM's text encoder.
     :raises LegoError: SOURCE_UNREADABLE: they are not there or damaged.
     """
-    try:
+    with telling(ErrorCode.SOURCE_UNREADABLE,
+                 f"'{folder}': the tokenizers cannot be loaded"):
         return (PreTrainedTokenizerFast.from_pretrained(folder / 'vllm', local_files_only=True),
                 CLIPTokenizer.from_pretrained(folder / 'clip', local_files_only=True))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise unusable(folder, f'the tokenizers cannot be loaded: {error}') from error
 
 
 def fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -19,9 +19,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.errors import ErrorCode, telling
 from lego_ros.vllm.llava import LegoLlava
-from safetensors import safe_open, SafetensorError
+from safetensors import safe_open
 import torch
 from torch import nn
 from transformers import LlavaConfig
@@ -38,7 +38,8 @@ def load_projector(folder: Path) -> nn.Module:
         evaluation mode.
     :raises LegoError: BUNDLE_INVALID: a file is missing or unreadable, or holds no projector.
     """
-    try:
+    with telling(ErrorCode.BUNDLE_INVALID,
+                 f'the projector of the VLLM in {folder} cannot be loaded'):
         config = LlavaConfig.from_pretrained(folder, local_files_only=True)
         with torch.device('meta'):
             projector = LegoLlava(config).model.multi_modal_projector
@@ -50,10 +51,6 @@ def load_projector(folder: Path) -> nn.Module:
                 state.update({
                     name.split(_NAME)[1]: weights.get_tensor(name).float() for name in names})
         projector.load_state_dict(state, assign=True)
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise LegoError(
-            ErrorCode.BUNDLE_INVALID,
-            f'the projector of the VLLM in {folder} cannot be loaded: {error}') from error
     return projector.requires_grad_(False).eval()
 
 

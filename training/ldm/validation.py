@@ -25,7 +25,7 @@ from lego_ros.training.ldm.data import LdmData
 from lego_ros.training.ldm.objective import Batch, LegoObjective
 from lego_ros.training.ldm.pictures import ldm_picture
 from lego_ros.training.ldm.settings import ShownSettings
-from lego_ros.training.run.draws import mix
+from lego_ros.training.run.draws import mix, spread
 from lego_ros.training.run.loop import Validation
 import numpy as np
 import torch
@@ -53,8 +53,8 @@ class Validator:
         self._data, self._pipeline = data, pipeline
         self._view, self._settings, self._half = view, settings, half
         # Evenly over all pairs: their order is that of the recordings.
-        self._losses = _spread(len(data), settings.loss_pairs)
-        self._shown = _spread(len(data), settings.grid_pairs)
+        self._losses = spread(len(data), settings.loss_pairs)
+        self._shown = spread(len(data), settings.grid_pairs)
 
     def __call__(self, objective: nn.Module, step: int) -> Validation:
         """
@@ -123,12 +123,6 @@ class Validator:
             torch.randn((2, *shape[1:]), generator=torch.Generator().manual_seed(mix(place)))
             for place in places])
         return drawn[:, 0], drawn[:, 1]
-
-
-def _spread(count: int, wanted: int) -> list[int]:
-    """Choose some of ``count`` indices, evenly."""
-    wanted = min(count, wanted)
-    return [place * count // wanted for place in range(wanted)]
 
 
 def _mosaic(rows: list[list[np.ndarray]]) -> np.ndarray:

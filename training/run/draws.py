@@ -53,6 +53,18 @@ def mix(*numbers: int) -> int:
     return int.from_bytes(digest[:8], 'little') >> 1
 
 
+def spread(count: int, wanted: int) -> list[int]:
+    """
+    Choose some of the numbers from 0 on, evenly.
+
+    :param count: of the numbers.
+    :param wanted: how many are chosen; all where there are fewer.
+    :returns: in order.
+    """
+    wanted = min(count, wanted)
+    return [place * count // wanted for place in range(wanted)]
+
+
 class StepSampler(Sampler[list[Draw]]):
     """
     The draws of a process's forward passes, from any step on.

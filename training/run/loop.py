@@ -177,8 +177,10 @@ class _Run:
         self._folder, self._accelerator = folder, accelerator
         self._total = settings.total_steps(len(data))
         self._micro, self._passes = _portions(settings, accelerator.num_processes)
-        # How often something is saved, shown or logged does not change what comes out.
-        incidental = {'checkpoint_every', 'validate_every', 'log_every', 'loaders', 'micro_batch'}
+        # How often something is saved, shown or logged does not change what comes out, nor does
+        # what only makes it faster.
+        incidental = {'checkpoint_every', 'validate_every', 'log_every', 'loaders', 'micro_batch',
+                      'compile'}
         if settings.schedule == 'constant' and not settings.warmup:
             # Nor does how long it is to go on, where no rate depends on it: it can be lengthened.
             incidental |= {'steps', 'epochs'}

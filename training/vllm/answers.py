@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from lego_ros.errors import ErrorCode, LegoError
-from lego_ros.vllm.prompt import chat_prompt, encode_prompt, IMAGE_PLACEHOLDER
+from lego_ros.vllm.prompt import chat_prompt, encode_prompt
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -76,7 +76,7 @@ def encode_dialogue(question: str, answer: str, tokenizer: PreTrainedTokenizerBa
         raise LegoError(ErrorCode.INVALID_SETTING, f'the answer to {question!r} is empty')
     # Some tokenizers put a space of their own before each text, so that the answer alone would
     # begin with another token than the one that is generated after the prompt.
-    text = chat_prompt(question).partition(IMAGE_PLACEHOLDER)[2]
+    text = chat_prompt(question, tokenizer)[1]
     ids = tokenizer.encode(f'{text} {words}', add_special_tokens=False, split_special_tokens=True)
     if ids[:len(after)] != after:
         raise LegoError(

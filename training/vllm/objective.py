@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from lego_ros.vllm.llava import LegoLlava
+import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
@@ -28,13 +29,17 @@ class AnswerObjective(nn.Module):
     Cross-entropy on the answer's tokens alone.
 
     :param model: the VLLM. Its vision tower is not run: the batch brings what it saw.
+    :param compiled: whether torch.compile makes the language model faster while it is trained.
     """
 
-    def __init__(self, model: LegoLlava) -> None:
+    def __init__(self, model: LegoLlava, compiled: bool = False) -> None:
         super().__init__()
         self.projector = model.model.multi_modal_projector
         self.language_model = model.model.language_model
         self.lm_head = model.lm_head
+        # Every batch has another length. Answers are sampled through the model itself.
+        self._compiled = (torch.compile(self.language_model.forward, dynamic=True)
+                          if compiled else None)
 
     def forward(self, batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """
@@ -62,6 +67,7 @@ class AnswerObjective(nn.Module):
         embeds = self.language_model.get_input_embeddings()(batch['token_ids'])
         embeds = embeds.masked_scatter(
             batch['image'][..., None], image_embeds.to(embeds.dtype))
-        return self.language_model(
+        call = self._compiled if self._compiled and self.training else self.language_model
+        return call(
             inputs_embeds=embeds, attention_mask=batch['mask'].long(), use_cache=False,
         ).last_hidden_state

@@ -57,6 +57,9 @@ class TuneSettings(LoopSettings):
     """null = all weights of the language model are trained."""
     gradient_checkpointing: bool = False
     """Computes activations again instead of keeping them: less memory, a third more time."""
+    compile: bool = False
+    """Whether torch.compile makes the language model faster; it takes minutes at first, and needs
+    a C++ compiler on a CPU. What is computed stays the same but for the rounding of sums."""
 
 
 class ProgramSettings(TuneSettings):

@@ -25,6 +25,7 @@ from typing import Any
 from accelerate import Accelerator
 from lego_ros.files import write_whole
 from lego_ros.training.data.dataset import PairDataset
+from lego_ros.training.run.attention import with_fast_attention
 from lego_ros.training.vllm.data import InstructionData
 from lego_ros.training.vllm.features import FrameFeatures
 from lego_ros.training.vllm.identity import vllm_sha256
@@ -77,6 +78,7 @@ class Stage:
         self.model, self.tokenizer, self.processor = load_vllm(sources.vllm, torch.float32)
         # What is trained goes where accelerate puts it, which may be in parts.
         self.model.model.vision_tower.to(accelerator.device)
+        with_fast_attention(self.model.model.language_model)
         self.identity = {'vllm': self._vllm, 'data': self._pairs[sources.split].sha256,
                          **task.identity}
         self._record = {**self.identity, 'settings': settings.model_dump(mode='json')}

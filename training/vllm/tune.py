@@ -57,9 +57,9 @@ def tune(settings: TuneSettings, sources: TuneSources, folder: Path, *,
         return result
     data, validator = stage.data(stop)
     prepare(stage.model, settings)
-    train(AnswerObjective(stage.model), data, settings, folder, identity=stage.identity,
-          collate=Collate(stage.model.image_tokens), validate=validator, stop=stop,
-          accelerator=accelerator)
+    train(AnswerObjective(stage.model, settings.compile), data, settings, folder,
+          identity=stage.identity, collate=Collate(stage.model.image_tokens), validate=validator,
+          stop=stop, accelerator=accelerator)
     if accelerator.is_main_process:
         merge(stage.model)
         save_vllm(stage.model, stage.tokenizer, stage.processor, result)

@@ -57,9 +57,9 @@ def tune_programs(settings: ProgramSettings, sources: TuneSources, programs: Pat
         return result
     data, validator = stage.data(stop)
     adapted = prepare_adapter(stage.model, settings)
-    train(AnswerObjective(stage.model), data, settings, folder, identity=stage.identity,
-          collate=Collate(stage.model.image_tokens), validate=validator, stop=stop,
-          accelerator=accelerator)
+    train(AnswerObjective(stage.model, settings.compile), data, settings, folder,
+          identity=stage.identity, collate=Collate(stage.model.image_tokens), validate=validator,
+          stop=stop, accelerator=accelerator)
     if accelerator.is_main_process:
         save_adapter(adapted, result)
         stage.note()

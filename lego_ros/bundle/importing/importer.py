@@ -54,6 +54,7 @@ class ImportRequest:
     :param clip_tokenizer: folder of the text encoder's tokenizer; a file has none.
     :param vision_tower: folder of CLIP, where the VLLM's folder does not hold its own.
     :param vllm_tokenizer: folder of the VLLM's tokenizer, where its own folder has none to read.
+    :param conversation: that the VLLM was tuned with, see :func:`read_llava`; None = find out.
     :param name: of the bundle.
     :param license: SPDX identifier of the weights.
     :param training_data: what they were trained on, in a sentence; None when not stated.
@@ -70,6 +71,7 @@ class ImportRequest:
     clip_tokenizer: Path | None = None
     vision_tower: Path | None = None
     vllm_tokenizer: Path | None = None
+    conversation: str | None = None
     license: str = NOT_STATED  # noqa: A003 - what the manifest calls it
     training_data: str | None = None
     view: str | None = None
@@ -98,7 +100,8 @@ def import_bundle(
     for path in (request.ldm, request.vllm):
         if not path.exists():
             raise unreadable(path, 'there is nothing')
-    vllm = read_llava(request.vllm, request.vision_tower, request.vllm_tokenizer)
+    vllm = read_llava(request.vllm, request.vision_tower, request.vllm_tokenizer,
+                      request.conversation)
     if request.ldm.is_dir():
         ldm = read_diffusers_folder(request.ldm, request.resolution, request.clip_tokenizer)
     else:

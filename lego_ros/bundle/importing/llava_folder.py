@@ -19,6 +19,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lego_ros.bundle.importing.llava_chat import set_conversation
 from lego_ros.bundle.importing.llava_config import (
     is_original_layout,
     original_config,
@@ -44,6 +45,7 @@ _BUFFERS = ('.position_ids', '.rotary_emb.inv_freq')
 
 def read_llava(
     folder: Path, vision_tower: Path | None = None, tokenizer_folder: Path | None = None,
+    conversation: str | None = None,
 ) -> VllmParts:
     """
     Read a LLaVA on Llama or Vicuna with a CLIP vision tower.
@@ -53,14 +55,19 @@ def read_llava(
     :param vision_tower: a folder of CLIP, for a folder in LLaVA's own layout that names a tower
         without holding it.
     :param tokenizer_folder: where the tokenizer is, when not in the folder.
+    :param conversation: that it was tuned with, a name of ``llava_chat.CONVERSATIONS``; None =
+        find out by the folder.
     :returns: the VLLM with LLaVA's own projector, one layer or two.
     :raises LegoError: SOURCE_UNREADABLE, BUNDLE_UNSAFE, BUNDLE_MISMATCH with the weights that are
-        missing, unknown or of another shape, INVALID_SETTING for something that must be given.
+        missing, unknown or of another shape, INVALID_SETTING for something that must be given,
+        BUNDLE_INVALID for a chat template that it cannot be asked by.
     """
     raw = read_json(folder / 'config.json')
     tokenizer = load_tokenizer(tokenizer_folder or folder)
-    origins = {'VLLM': folder.resolve().name}
-    if is_original_layout(raw, folder):
+    original = is_original_layout(raw, folder)
+    origins = {'VLLM': folder.resolve().name, 'conversation': set_conversation(
+        tokenizer, conversation, raw, folder, original, tokenizer_folder is None)}
+    if original:
         weights = _from_original(read_folder(folder))
         if not any(name.startswith(_TOWER) for name in weights):
             weights.update(_tower_weights(vision_tower, folder))

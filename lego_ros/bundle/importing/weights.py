@@ -20,15 +20,14 @@ Nothing is copied here: the tensors are views of the files, read when they are w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 import json
 from pathlib import Path
 import pickle
 import re
 from typing import Any
 
-from lego_ros.errors import ErrorCode, LegoError
+from lego_ros.errors import ErrorCode, LegoError, telling
 from safetensors import safe_open, SafetensorError
 import torch
 
@@ -133,8 +132,7 @@ def unreadable(path: Path, error: Exception | str) -> LegoError:
     return LegoError(ErrorCode.SOURCE_UNREADABLE, f"'{path}' cannot be used: {error}")
 
 
-@contextmanager
-def understanding(path: Path) -> Iterator[None]:
+def understanding(path: Path) -> AbstractContextManager[None]:
     """
     Report what a library says of a file of strangers.
 
@@ -142,14 +140,7 @@ def understanding(path: Path) -> Iterator[None]:
     :returns: a context; the libraries are called in it.
     :raises LegoError: SOURCE_UNREADABLE for whatever they raise.
     """
-    try:
-        yield
-    except (LegoError, MemoryError):
-        raise
-    except Exception as error:
-        # A faulty configuration makes the libraries raise anything, IndexError included.
-        reason = ' '.join(str(error).split())[:400] or type(error).__name__
-        raise unreadable(path, reason) from error
+    return telling(ErrorCode.SOURCE_UNREADABLE, f"'{path}' cannot be used")
 
 
 def _read_shards(folder: Path, index: Path) -> dict[str, torch.Tensor]:

@@ -83,7 +83,7 @@ def test_a_tokenizer_that_adds_spaces_adds_none_before_the_answer():
     # As in LLaVA's own training, where the dialogue is tokenised as one text.
     assert first == '▁T'
     whole = tokenizer.encode(
-        f'{chat_prompt("How?").partition("<image>")[2]} To do</s>', add_special_tokens=False)
+        f'{chat_prompt("How?", tokenizer)[1]} To do</s>', add_special_tokens=False)
     assert [*dialogue.after, *dialogue.answer] == whole
 
 
