@@ -61,6 +61,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
                         help='steps for the classifier that reads actions from pictures '
                              '(default: 12 epochs)')
     parser.set_defaults(run=run)
+    _add_programs(kinds)
     _add_leap(kinds)
 
 
@@ -85,6 +86,41 @@ def run(args: argparse.Namespace) -> int:
         reader)
     with stoppable(args.out) as stop:
         print(evaluate(args.folder, args.out, settings, stop=stop.is_set))
+    return 0
+
+
+def _add_programs(kinds: argparse._SubParsersAction) -> None:
+    parser = kinds.add_parser(
+        'programs', help="a bundle's live action programs",
+        description='Write programs about held-out frames as program_node does, and hold them to '
+                    'what was really done. Stopped at any moment, the same command goes on.')
+    parser.add_argument('--bundle', type=Path, metavar='DIR', help='default: that of the package')
+    parser.add_argument('--data', type=Path, required=True, metavar='DIR',
+                        help='pairs of lego-ros sim generate or train kitchen')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR',
+                        help='for programs, figures, tables and examples')
+    parser.add_argument('--split', type=_splits, default=SPLITS, metavar='NAME[,NAME]',
+                        help=f'splits of the data (default: {",".join(SPLITS)})')
+    parser.add_argument('--count', type=whole(2, 1_000_000), metavar='N',
+                        help='pairs of each split, evenly chosen (default: all)')
+    parser.set_defaults(run=run_programs)
+
+
+def run_programs(args: argparse.Namespace) -> int:
+    """
+    Evaluate a bundle's programs.
+
+    :param args: of the command line.
+    :returns: exit status.
+    :raises CommandError: it was stopped.
+    :raises LegoError: see ``evaluate_programs``.
+    """
+    from lego_ros.bundle.making import default_bundle
+    from lego_ros.training.evaluation.programs import evaluate_programs
+
+    with stoppable(args.out) as stop:
+        print(evaluate_programs(args.bundle or default_bundle(), args.data, args.out, args.split,
+                                args.count, stop=stop.is_set), end='')
     return 0
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import math
+import time
 
 from lego_ros.vllm.decoding import decode, DecodeSettings, TokenMask
 from lego_ros.vllm.language import LanguageModel, VisionLanguage
@@ -27,6 +28,7 @@ from lego_ros.vllm.templates import program_question
 from lego_ros.vllm.written import WrittenProgram
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerBase
 
 
@@ -69,16 +71,52 @@ class ProgramWriter:
         image_embeds = self._vllm.see(vision_pixels(
             image, self._image_processor, self._vllm.image_side))
         words = self._language.embed([*before, *after])
+        mask = _TimedMask(self._new_mask)
         decoded = decode(
             self._language,
             torch.cat([words[:len(before)], image_embeds, words[len(before):]])[None],
-            self._tokenizer.eos_token_id, settings, mask=self._new_mask(), check=check,
+            self._tokenizer.eos_token_id, settings, mask=mask, check=check,
             on_token=lambda ids: on_text(len(ids), self._text(ids)))
         likely = decoded.log_probabilities
         return WrittenProgram(self._text(decoded.token_ids), decoded.stop == 'eos',
-                              math.exp(sum(likely) / len(likely)))
+                              math.exp(sum(likely) / len(likely)),
+                              mask.decode_seconds, mask.seconds)
 
     def _text(self, token_ids: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(
             token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text.strip()
+
+
+class _TimedMask:
+    """
+    A mask that knows how long it took, and how long all of the decode.
+
+    Logits are on the CPU before they are masked, so that no time of a GPU is counted as its own.
+
+    :param new: gives the mask; that counts too.
+    """
+
+    def __init__(self, new: Callable[[], TokenMask]) -> None:
+        begin = time.perf_counter()
+        self._mask = new()
+        self.seconds = self.decode_seconds = self._made = time.perf_counter() - begin
+        self._first: float | None = None
+
+    def apply(self, logits: Tensor) -> Tensor:
+        """See :meth:`TokenMask.apply`."""
+        begin = time.perf_counter()
+        if self._first is None:
+            self._first = begin
+        allowed = self._mask.apply(logits)
+        self.seconds += time.perf_counter() - begin
+        return allowed
+
+    def accept(self, token_id: int) -> None:
+        """See :meth:`TokenMask.accept`."""
+        assert self._first is not None
+        begin = time.perf_counter()
+        self._mask.accept(token_id)
+        end = time.perf_counter()
+        self.seconds += end - begin
+        self.decode_seconds = self._made + end - self._first

@@ -28,8 +28,13 @@ class WrittenProgram:
     :param ended: whether the model ended it; False = it was cut at the most tokens.
     :param confidence: geometric mean of the probabilities that the model gave its tokens, of all
         tokens and not only of those that the grammar allowed; 0 to 1.
+    :param decode_seconds: what its tokens took, one after the other; the reading of the question
+        is not counted.
+    :param mask_seconds: how much of it the grammar took.
     """
 
     text: str
     ended: bool
     confidence: float
+    decode_seconds: float = 0.
+    mask_seconds: float = 0.

@@ -109,6 +109,11 @@ def test_its_confidence_is_the_mean_of_the_likelihoods(write, language, tokenize
     assert written.confidence == pytest.approx(math.exp(sum(likely) / len(likely)), rel=1e-4)
 
 
+def test_the_time_of_the_masks_is_a_part_of_the_decodes(write):
+    written = write()
+    assert 0 < written.mask_seconds < written.decode_seconds
+
+
 def test_it_is_asked_about_the_frame_with_action_and_description(
         write, language, model, tokenizer):
     write()

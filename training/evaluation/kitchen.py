@@ -37,6 +37,7 @@ from lego_ros.training.evaluation.rows import DescribedRow, FrameRow, SplitRows
 from lego_ros.training.export.truth import TruthRecord
 from lego_ros.training.ldm.features import Enrichment
 from lego_ros.training.ldm.pictures import ldm_picture
+from lego_ros.training.run.draws import spread
 import numpy as np
 
 REPORT, TABLE, SAMPLES = 'evaluation.json', 'evaluation.md', 'samples.jsonl'
@@ -117,7 +118,7 @@ def evaluate(run_folder: Path, out: Path, settings: EvaluateSettings, *,
         rows[split] = SplitRows(
             _judged(each, asked[split]),
             _measured(run, networks, each, pictures, settings.draw, measures, reader))
-        shown = _spread(len(each.indices), _GRID)
+        shown = spread(len(each.indices), _GRID)
         draw_rows(out / f'grid-{split}.png', each, [each.indices[place] for place in shown],
                   shown, asked[split][True], networks, pictures)
     _five(run, networks, held_out[settings.splits[0]], settings.draw, out)
@@ -126,7 +127,7 @@ def evaluate(run_folder: Path, out: Path, settings: EvaluateSettings, *,
 
 def _held_out(run: RunFolder, network: Network, split: str, count: int | None) -> HeldOut:
     pairs = PairDataset(run.data, split)
-    indices = tuple(_spread(len(pairs), len(pairs) if count is None else count))
+    indices = tuple(spread(len(pairs), len(pairs) if count is None else count))
     truths = read_truth_records(run.data, (pairs[index].action_id for index in indices))
     inputs, targets = ([ldm_picture(pairs, index, which, network.view, network.resolution)
                         for index in indices] for which in WHICH)
@@ -210,9 +211,3 @@ def _write(out: Path, networks: Sequence[Network], settings: EvaluateSettings,
         raise LegoError(ErrorCode.RECORDING_FAILED,
                         f"the results cannot be written to '{out}': {error}") from error
     return table
-
-
-def _spread(count: int, wanted: int) -> list[int]:
-    """Choose some of ``count`` numbers, evenly."""
-    wanted = min(count, wanted)
-    return [place * count // wanted for place in range(wanted)]

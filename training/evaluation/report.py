@@ -17,19 +17,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-import math
 from typing import Any
 
 from lego_ros.training.evaluation.bootstrap import (
     bootstrap,
     difference,
-    Interval,
     RESAMPLES,
     share_of_span,
 )
 from lego_ros.training.evaluation.frames import MEASURES
 from lego_ros.training.evaluation.rows import DescribedRow, FrameRow, SplitRows
+from lego_ros.training.evaluation.tables import figure_text, numbers, plain, table_lines
 from lego_ros.training.ldm.variants import VARIANTS
 import numpy as np
 
@@ -77,7 +75,7 @@ def _descriptions(rows: Sequence[DescribedRow]) -> dict[str, Any]:
         verdicts, scenes = [row.verdict for row in some], [row.scene for row in some]
         columns = {name: [getattr(verdict, 'all_right' if name == 'all' else name)
                           for verdict in verdicts] for name in JUDGED}
-        result[vllm] = {name: _plain(bootstrap(_numbers(values), scenes=scenes))
+        result[vllm] = {name: plain(bootstrap(numbers(values), scenes=scenes))
                         for name, values in columns.items()}
     return result
 
@@ -89,9 +87,9 @@ def _frames(rows: Sequence[FrameRow]) -> dict[str, Any]:
     scenes = floor.scenes
     frames = {}
     for name, table in tables.items():
-        shown = {figure: _plain(bootstrap(table.mean(figure), scenes=scenes))
+        shown = {figure: plain(bootstrap(table.mean(figure), scenes=scenes))
                  for figure in (*MEASURES, *(f'read/{head}' for head in READ))}
-        spans = {f'span/{head}': _plain(bootstrap(np.stack(
+        spans = {f'span/{head}': plain(bootstrap(np.stack(
             [each.mean(f'read/{head}') for each in (table, floor, ceiling)], 1), share_of_span,
             scenes=scenes))
             for head in READ}
@@ -100,7 +98,7 @@ def _frames(rows: Sequence[FrameRow]) -> dict[str, Any]:
     for one, other in PAIRED:
         if one in tables and other in tables:
             compared[f'{one} - {other}'] = {
-                figure: _plain(bootstrap(np.stack(
+                figure: plain(bootstrap(np.stack(
                     [tables[one].mean(figure), tables[other].mean(figure)], 1), difference,
                     scenes=scenes))
                 for figure in (*MEASURES, *(f'read/{head}' for head in READ))}
@@ -156,9 +154,10 @@ def to_markdown(report: dict[str, Any]) -> str:
 
 
 def _described(found: dict[str, Any]) -> list[str]:
-    return _table(['description right in [%]', *JUDGED],
-                  [[vllm, *(_text(figures[name], 100, 1) for name in JUDGED)]
-                   for vllm, figures in found.items()])
+    return table_lines(
+        ['description right in [%]', *JUDGED],
+        [[vllm, *(figure_text(figures[name], 100, 1) for name in JUDGED)]
+         for vllm, figures in found.items()])
 
 
 def _similar(found: dict[str, Any]) -> list[str]:
@@ -168,27 +167,29 @@ def _similar(found: dict[str, Any]) -> list[str]:
     for name in _order(found):
         paper = _PAPER.get(name)
         rows.append([_title(name, found[name]),
-                     *(_text(found[name][each], 100 if each == 'clip' else 1, 3 if each in (
-                         'ssim', 'feature_distance') else 2) for each in MEASURES),
+                     *(figure_text(
+                         found[name][each], 100 if each == 'clip' else 1,
+                         3 if each in ('ssim', 'feature_distance') else 2) for each in MEASURES),
                      *((f'{value:.2f}' for value in paper) if paper else ('', '', ''))])
-    return _table(head, rows)
+    return table_lines(head, rows)
 
 
 def _readable(found: dict[str, Any]) -> list[str]:
-    return _table(
+    return table_lines(
         ['read from the picture [%]', *READ, 'action, of the span'],
-        [[_title(name, found[name]), *(_text(found[name][f'read/{head}'], 100, 1)
+        [[_title(name, found[name]), *(figure_text(found[name][f'read/{head}'], 100, 1)
                                        for head in READ),
-          _text(found[name]['span/action'], 100, 1)] for name in _order(found)])
+          figure_text(found[name]['span/action'], 100, 1)] for name in _order(found)])
 
 
 def _compared(found: dict[str, Any]) -> list[str]:
     if not found:
         return []
     figures = (*MEASURES, 'read/action', 'read/state')
-    return [*_table(['difference', *figures],
-                    [[name, *(_text(each[figure], 1, 3) for figure in figures)]
-                     for name, each in found.items()]), '']
+    return [*table_lines(
+        ['difference', *figures],
+        [[name, *(figure_text(each[figure], 1, 3) for figure in figures)]
+         for name, each in found.items()]), '']
 
 
 def _order(found: dict[str, Any]) -> list[str]:
@@ -199,27 +200,3 @@ def _order(found: dict[str, Any]) -> list[str]:
 def _title(name: str, figures: dict[str, Any]) -> str:
     seeds = len(figures['seeds'])
     return f'{name} ({seeds} seeds)' if seeds > 1 else name
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return ['| ' + ' | '.join(cells) + ' |'
-            for cells in (head, ['---'] * len(head), *rows)]
-
-
-def _text(figure: dict[str, Any], scale: float, digits: int) -> str:
-    if figure['value'] is None:
-        return 'not defined'
-    if figure['low'] is None:
-        return f'{scale * figure["value"]:.{digits}f}'
-    value, low, high = (f'{scale * figure[key]:.{digits}f}' for key in ('value', 'low', 'high'))
-    return f'{value} [{low}, {high}]'
-
-
-def _numbers(values: Sequence[bool | None]) -> np.ndarray:
-    return np.array([math.nan if value is None else float(value) for value in values])
-
-
-def _plain(interval: Interval) -> dict[str, Any]:
-    """Make JSON values, which know no NaN."""
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in asdict(interval).items()}
