@@ -25,6 +25,10 @@ Several cameras share one process and its models:
 
     ros2 launch lego_ros lego.launch.py namespaces:='head wrist' camera:=image_raw
 
+Which action is done and which comes next is told too, where trained networks are given:
+
+    ros2 launch lego_ros lego.launch.py recognition:=runs/leap/leap anticipation:=runs/next/leap
+
 Put it into a GroupAction to include it more than once, or under different settings.
 """
 
@@ -33,7 +37,7 @@ from __future__ import annotations
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import LifecycleNode
-from lego_ros.ros.launching import ARGUMENTS, build_engines, node_settings
+from lego_ros.ros.launching import ARGUMENTS, build_engines, CONFIG, node_settings
 from lego_ros.ros.middleware import prepare_middleware
 
 NAMESPACES = DeclareLaunchArgument(
@@ -45,10 +49,20 @@ PROGRAMS = DeclareLaunchArgument(
     'programs', default_value='true', choices=['true', 'false'],
     description='Run a program_node beside lego_node, in its process and with its models.')
 
+RECOGNITION = DeclareLaunchArgument(
+    'recognition', default_value='',
+    description='Folder of a finished LEAP training for recognition: recognition_node is started '
+                'and tells the present action. Empty = it is not, or does not.')
+
+ANTICIPATION = DeclareLaunchArgument(
+    'anticipation', default_value='',
+    description='Likewise for anticipation: it tells the next action.')
+
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments and start the nodes."""
-    return LaunchDescription([*ARGUMENTS, NAMESPACES, PROGRAMS, OpaqueFunction(function=start)])
+    return LaunchDescription([*ARGUMENTS, NAMESPACES, PROGRAMS, RECOGNITION, ANTICIPATION,
+                              OpaqueFunction(function=start)])
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -60,10 +74,10 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if several and given['namespace']:
         raise ValueError('namespace and namespaces: give one of them')
     prepare_middleware()
-    return [LifecycleNode(
+    inside = ['--namespaces', *several] if several else []
+    nodes = [LifecycleNode(
         package='lego_ros', executable='lego_node', name='lego_node',
-        arguments=[*(['--programs'] if given['programs'] == 'true' else []),
-                   *(['--namespaces', *several] if several else [])],
+        arguments=[*(['--programs'] if given['programs'] == 'true' else []), *inside],
         **node_settings(context, {
             'bundle': ('bundle', str),
             'backend': ('backend', str),
@@ -74,3 +88,14 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             'mode': ('mode', str),
             'image_transport': ('image_transport', str),
             'autostart': ('autostart', bool)}))]
+    if given['recognition'] or given['anticipation']:
+        nodes.append(LifecycleNode(
+            package='lego_ros', executable='recognition_node', name='recognition_node',
+            arguments=inside,
+            **node_settings(context, {
+                'recognition': ('recognition', str),
+                'anticipation': ('anticipation', str),
+                'device': ('device', str),
+                'image_transport': ('image_transport', str),
+                'autostart': ('autostart', bool)}, CONFIG / 'recognition.yaml')))
+    return nodes

@@ -77,6 +77,7 @@ def tables() -> dict[str, str]:
     return {
         'lego_node parameters': parameter_table(parameters.LEGO_PARAMETERS),
         'program_node parameters': parameter_table(parameters.PROGRAM_PARAMETERS),
+        'recognition_node parameters': parameter_table(parameters.RECOGNITION_PARAMETERS),
         'camera_node parameters': parameter_table(camera_node.PARAMETERS),
         'recorder_node parameters': parameter_table(recorder_node.PARAMETERS),
         'errors': error_table(),

@@ -20,9 +20,7 @@ import argparse
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-import threading
 import time
-import traceback
 from typing import Any
 
 from lego_ros.errors import ErrorCode, LegoError
@@ -34,7 +32,6 @@ from lego_ros.ros.lego_diagnostics import LegoDiagnostics
 from lego_ros.ros.lifecycle import ManagedNode
 from lego_ros.ros.parameters import declare, read
 from lego_ros.ros.qos import LATCHED_QOS
-from lego_ros.runtime.answering import classify
 from lego_ros.runtime.model import ActionModel, Check, ModelChoice
 from lego_ros.runtime.sharing import PROCESS_MODELS, SharedModels
 from lego_ros.runtime.worker import Worker
@@ -93,9 +90,6 @@ class ModelNode(ManagedNode):
         self._worker: Worker | None = None
         self._model: ActionModel | None = None
         self._camera: ImageInput | None = None
-        self._closing = False
-        # Held during transitions, which another thread than the executor's may ask for (close).
-        self._transition = threading.Lock()
         self._report = LegoDiagnostics(self)
         self._queries = queries(self, self._report)
         self._engine_info = self.create_publisher(EngineInfo, '~/engine_info', LATCHED_QOS)
@@ -104,11 +98,12 @@ class ModelNode(ManagedNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load, check and warm up the bundle; a failure leaves the node unconfigured."""
-        return self._guard('configured', self._configure)
+        return self._guard('configured', self._configure, self._report.refused)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen to the camera and answer."""
-        return self._guard('activated', lambda: self._activate(state))
+        return self._guard(
+            'activated', lambda: self._activate(state), self._report.refused)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop answering: what runs ends with NOT_ACTIVE before this returns."""
@@ -151,27 +146,6 @@ class ModelNode(ManagedNode):
         """Leave the graph, the action server included."""
         self._queries.destroy()
         super().destroy_node()
-
-    def _guard(self, what: str, change: Callable[[], None]) -> TransitionCallbackReturn:
-        try:
-            with self._transition:
-                self._check_open()
-                change()
-        # rclpy would swallow it; nothing may leave a half-changed node behind.
-        except Exception as error:  # noqa: BLE001
-            problem = classify(error)
-            self._report.refused(problem)
-            if self._closing:
-                self.get_logger().info(f'the node is not {what}: it shuts down')
-            else:
-                detail = '' if isinstance(error, LegoError) else '\n' + traceback.format_exc()
-                self.get_logger().error(f'the node cannot be {what}: {problem}{detail}')
-            return TransitionCallbackReturn.FAILURE
-        return _SUCCESS
-
-    def _check_open(self) -> None:
-        if self._closing:
-            raise LegoError(ErrorCode.NOT_ACTIVE, 'the node shuts down')
 
     def _configure(self) -> None:
         values = read(self, self._queries.parameters)

@@ -87,6 +87,35 @@ PROGRAM_PARAMETERS = (
     Parameter(
         'publish_unsound', False, 'Whether a program that the checker has found unsound is '
         'published, with what was found; false = its query ends with PROGRAM_UNMET.'),
+    Parameter(
+        'max_recognition_age', 0.0, 'Oldest message of recognition_node from which a program may '
+        'have facts of its initial state; 0 = it has what it states itself.', unit='s', minimum=0,
+        maximum=3600),
     *QUERY_PARAMETERS,
 )
 """Of program_node."""
+
+RECOGNITION_PARAMETERS = (
+    Parameter(
+        'recognition', '', 'Folder of a finished LEAP training for recognition; empty = the '
+        'present action is not told.', read_only=True),
+    Parameter(
+        'anticipation', '', 'Folder of a finished LEAP training for anticipation; empty = the '
+        'next action is not told.', read_only=True),
+    Parameter(
+        'rate', 2.0, 'How often the last seconds are looked at; what comes while the networks are '
+        'busy is left out.', unit='Hz', minimum=0.05, maximum=60, read_only=True),
+    Parameter(
+        'window', 3.0, 'How much of the last seconds recognition sees.', unit='s', minimum=0.1,
+        maximum=600, read_only=True),
+    Parameter(
+        'span', 0.0, "Length of each of anticipation's clips; 0 = as it was trained.", unit='s',
+        minimum=0, maximum=600, read_only=True),
+    Parameter(
+        'max_frame_age', 1.0, 'Oldest newest frame of which anything is told. A longer break '
+        'between two frames is the beginning of another stream.', unit='s', minimum=0.05,
+        maximum=3600, read_only=True),
+    *(entry for entry in MODEL_PARAMETERS
+      if entry.name in ('device', 'image_transport', 'autostart')),
+)
+"""Of recognition_node."""

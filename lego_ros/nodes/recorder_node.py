@@ -48,8 +48,8 @@ except ImportError:  # Humble
 
 _DEFAULT_TOPICS = [
     'image/compressed', 'camera_info', 'action_query', 'action_description', 'action_frame',
-    'action_program', 'query_outcome', 'program_outcome', 'lego_node/engine_info',
-    'program_node/engine_info', '/diagnostics']
+    'action_program', 'action_recognition', 'query_outcome', 'program_outcome',
+    'lego_node/engine_info', 'program_node/engine_info', '/diagnostics']
 
 PARAMETERS = (
     Parameter('path', '', 'Folder to create for the bag; empty = recording_<date>_<time> in the '

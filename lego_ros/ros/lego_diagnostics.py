@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from collections import Counter
 import threading
-import time
 
 from lego_ros.errors import LegoError
+from lego_ros.ros.camera_diagnostics import CameraStatus
 from lego_ros.ros.diagnostics import Diagnostics, ERROR, Status, WARN
 from lego_ros.ros.image_input import ImageInput
 from lego_ros.runtime.model import ModelInfo
@@ -37,18 +37,16 @@ class LegoDiagnostics:
 
     def __init__(self, node: Node) -> None:
         self._info: ModelInfo | None = None
-        self._camera: ImageInput | None = None
+        self._camera = CameraStatus(node)
         self._failure: LegoError | None = None
         self._missed: LegoError | None = None
-        self._node = node
         self._lock = threading.Lock()
         self._outcomes: Counter[str] = Counter()
         self._last_problem: LegoError | None = None
         self._stages = StageHistory()
-        self._rate = _Rate()
         diagnostics = Diagnostics(node)
         diagnostics.add('models', self._models)
-        diagnostics.add('camera', self._camera_status)
+        diagnostics.add('camera', self._camera)
         diagnostics.add('answers', self._answers)
 
     def configured(self, info: ModelInfo | None, missed: LegoError | None = None) -> None:
@@ -66,7 +64,7 @@ class LegoDiagnostics:
 
         :param camera: None = none, the node is not active.
         """
-        self._camera, self._failure = camera, None
+        self._camera.camera, self._failure = camera, None
 
     def refused(self, failure: LegoError) -> None:
         """
@@ -110,39 +108,6 @@ class LegoDiagnostics:
         if not info.trained:
             status.raise_to(WARN, f"bundle '{info.bundle}' is untrained: answers mean nothing")
 
-    def _camera_status(self, status: Status) -> None:
-        camera = self._camera
-        if camera is None:
-            status.message = 'not active'
-            return
-        camera.poll_events()
-        newest = camera.slot.refresh()
-        figures = camera.slot.figures()
-        publishers = camera.publishers
-        status.values.update({
-            'topic': camera.topic,
-            'publishers': publishers,
-            'incompatible_qos_events': camera.incompatible_publishers,
-            'frames_lost_in_transport': camera.lost,
-            'frames_published': figures.published,
-            'frames_fetched': figures.fetched,
-            'frames_used': figures.used,
-            'frames_skipped': figures.skipped,
-            'frames_refused_stale': figures.refused_stale,
-            'rate_hz': f'{self._rate.update(figures.published):.1f}',
-        })
-        if newest is None:
-            status.raise_to(WARN, f'no frame on {camera.topic} yet ({publishers} publishers)')
-        else:
-            age = (self._node.get_clock().now().nanoseconds - newest.stamp) * 1e-9
-            status.values['newest_frame_age_s'] = f'{age:.3f}'
-            limit = self._node.get_parameter('max_frame_age').value
-            if 0 < limit < age:
-                status.raise_to(WARN, f'the newest frame on {camera.topic} is {age:.1f} s old')
-        if camera.incompatible_publishers and newest is None:
-            status.raise_to(
-                ERROR, f'a publisher on {camera.topic} has incompatible QoS; no frames come')
-
     def _answers(self, status: Status) -> None:
         with self._lock:
             outcomes, problem = dict(self._outcomes), self._last_problem
@@ -160,17 +125,3 @@ class LegoDiagnostics:
 def _bare(error: LegoError | None) -> LegoError | None:
     """Copy a problem without its traceback, which keeps the frames it went through alive."""
     return None if error is None else LegoError(error.code, error.message)
-
-
-class _Rate:
-    """Frames a second between two reports."""
-
-    def __init__(self) -> None:
-        self._last: tuple[float, int] | None = None
-
-    def update(self, count: int) -> float:
-        now = time.monotonic()
-        last, self._last = self._last, (now, count)
-        if last is None or now <= last[0] or count < last[1]:
-            return 0.
-        return (count - last[1]) / (now - last[0])

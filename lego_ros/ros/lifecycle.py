@@ -16,10 +16,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+import traceback
 from typing import Any
 
+from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ros.awaiting import Awaiting
+from lego_ros.runtime.answering import classify
 from lifecycle_msgs.srv import ChangeState
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -50,6 +55,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._changes = ThreadPoolExecutor(max_workers=1, thread_name_prefix='transition')
         self._change: Future | None = None
         self._awaiting = Awaiting(self, self.transitions)
+        self._closing = False
+        # Held during transitions, which another thread than the executor's may ask for (close).
+        self._transition = threading.Lock()
 
     def autostart(self) -> None:
         """Configure and activate as soon as the node is spun."""
@@ -63,6 +71,41 @@ class ManagedNode(LifecycleNodeMixin, Node):
             # The executor had it twice.
             return
         await self._end_of(self._changes.submit(self._start))
+
+    def _guard(self, what: str, change: Callable[[], None], refused: Callable[[LegoError], None]
+               ) -> TransitionCallbackReturn:
+        """
+        Make a change that may fail, and say why where it does.
+
+        :param what: what the node is after it, such as ``configured``.
+        :param change: raises where it fails; nothing is left half changed then.
+        :param refused: told why.
+        :returns: what the transition's callback returns.
+        """
+        try:
+            with self._transition:
+                self._check_open()
+                change()
+        # rclpy would swallow it; nothing may leave a half-changed node behind.
+        except Exception as error:  # noqa: BLE001
+            problem = classify(error)
+            refused(problem)
+            if self._closing:
+                self.get_logger().info(f'the node is not {what}: it shuts down')
+            else:
+                detail = '' if isinstance(error, LegoError) else '\n' + traceback.format_exc()
+                self.get_logger().error(f'the node cannot be {what}: {problem}{detail}')
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def _check_open(self) -> None:
+        """
+        Go on, unless the node shuts down.
+
+        :raises LegoError: NOT_ACTIVE, it does.
+        """
+        if self._closing:
+            raise LegoError(ErrorCode.NOT_ACTIVE, 'the node shuts down')
 
     def _start(self) -> None:
         try:

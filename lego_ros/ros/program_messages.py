@@ -73,19 +73,21 @@ def to_message(program: Program, violations: Sequence[Violation] = (),
     nodes: list[ProgramNode] = []
     _Writer(vocabulary or default_vocabulary(), nodes).program(program)
     return ActionProgram(
-        objects=list(program.objects), initial_state=_facts(program.initial), nodes=nodes,
+        objects=list(program.objects), initial_state=fact_messages(program.initial), nodes=nodes,
         text=to_text(program), checked=not violations,
         violations=[bounded(str(violation), MAX_VIOLATION_BYTES)
                     for violation in violations[:MAX_VIOLATIONS]])
 
 
-def action_program(answer: ProgramAnswer, query: Query, source: Provenance) -> ActionProgram:
+def action_program(answer: ProgramAnswer, query: Query, source: Provenance,
+                   recognised: Conditions = ()) -> ActionProgram:
     """
     Put the answer to a question into a message.
 
     :param answer: the program, with the header of its source image as the frame's source.
     :param query: what was asked.
     :param source: where it comes from.
+    :param recognised: facts of its initial state that come from a recognition.
     :returns: the message.
     """
     message = to_message(answer.program, answer.violations)
@@ -95,6 +97,7 @@ def action_program(answer: ProgramAnswer, query: Query, source: Provenance) -> A
     message.action = bounded(query.action, MAX_QUERY_BYTES)
     message.description = bounded(answer.description, MAX_TEXT_BYTES)
     message.confidence = answer.confidence
+    message.recognised = fact_messages(recognised)
     message.provenance = source
     return message
 
@@ -132,7 +135,7 @@ def from_message(message: ActionProgram, vocabulary: Vocabulary | None = None) -
     program = Program(
         tuple(message.objects),
         tuple(reader.statement(number) for number in inside[0] if number not in routines),
-        _read_facts(message.initial_state),
+        read_facts(message.initial_state),
         tuple(Routine(message.nodes[number].name, reader.block(number, 0))
               for number in routines))
     require_known(program, vocabulary)
@@ -179,14 +182,14 @@ class _Writer:
             return ProgramNode(kind=ProgramNode.SUB_ACTION, sub_action=[SubActionMessage(
                 verb=statement.verb, object_a=statement.object_a, object_b=statement.object_b,
                 hand=_HANDS[statement.hand],
-                pre_conditions=_facts(self._vocabulary.pre(statement)),
-                post_conditions=_facts(self._vocabulary.post(statement)))])
+                pre_conditions=fact_messages(self._vocabulary.pre(statement)),
+                post_conditions=fact_messages(self._vocabulary.post(statement)))])
         if isinstance(statement, Call):
             return ProgramNode(kind=ProgramNode.CALL, name=statement.name)
         if isinstance(statement, Repeat):
             return ProgramNode(kind=ProgramNode.REPEAT, count=statement.count)
         kind = ProgramNode.IF if isinstance(statement, If) else ProgramNode.WHILE
-        return ProgramNode(kind=kind, condition=_facts(statement.condition))
+        return ProgramNode(kind=kind, condition=fact_messages(statement.condition))
 
 
 class _Reader:
@@ -231,9 +234,9 @@ class _Reader:
         if node.kind == ProgramNode.REPEAT:
             return Repeat(node.count, self.block(number, 0))
         if node.kind == ProgramNode.WHILE:
-            return While(_read_facts(node.condition), self.block(number, 0))
+            return While(read_facts(node.condition), self.block(number, 0))
         if node.kind == ProgramNode.IF:
-            return If(_read_facts(node.condition), self.block(number, 0), self.block(number, 1))
+            return If(read_facts(node.condition), self.block(number, 0), self.block(number, 1))
         raise invalid(0, f'nodes[{number}]: kind {node.kind} cannot stand there, or it has '
                          f'{len(node.sub_action)} sub-actions where it needs one')
 
@@ -245,15 +248,27 @@ class _Reader:
         if message.verb not in self._vocabulary.sub_verbs:
             # That it is no sub-verb is told with the rest of what is not known.
             return action
-        return self._vocabulary.beyond(action, _read_facts(message.pre_conditions),
-                                       _read_facts(message.post_conditions))
+        return self._vocabulary.beyond(action, read_facts(message.pre_conditions),
+                                       read_facts(message.post_conditions))
 
 
-def _facts(conditions: Conditions) -> list[PredicateMessage]:
+def fact_messages(conditions: Conditions) -> list[PredicateMessage]:
+    """
+    Put facts into messages.
+
+    :param conditions: any number.
+    :returns: the messages, in the same order.
+    """
     return [PredicateMessage(negated=fact.negated, name=fact.name, arguments=list(fact.arguments))
             for fact in conditions]
 
 
-def _read_facts(messages: Sequence[PredicateMessage]) -> Conditions:
+def read_facts(messages: Sequence[PredicateMessage]) -> Conditions:
+    """
+    Read facts.
+
+    :param messages: from anywhere; whether their words are known is not looked at.
+    :returns: the facts, in the same order.
+    """
     return tuple(Predicate(message.name, tuple(message.arguments), message.negated)
                  for message in messages)

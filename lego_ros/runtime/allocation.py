@@ -35,8 +35,22 @@ def keep_freed_memory() -> None:
     frame the kernel would have to map and clear its pages anew: 2000 page faults for 1280x720,
     which take longer than all the rest of it. At most 64 MiB at the end of each arena are kept.
     """
-    if platform.libc_ver()[0] != 'glibc':
-        return
-    libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_FROM)
-    libc.mallopt(_M_TRIM_THRESHOLD, _KEEP)
+    if _is_glibc():
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_FROM)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEEP)
+
+
+def give_back_freed_memory() -> None:
+    """
+    Give all freed memory back to the kernel, as after a model was dropped.
+
+    glibc does so by itself at the ends of its arenas only. Of the shipped bundle's weights and
+    buffers it would keep some 180 MB.
+    """
+    if _is_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == 'glibc'

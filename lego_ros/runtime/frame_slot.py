@@ -115,6 +115,11 @@ class FrameSlot:
             self._figures.used += 1
         return frame, age
 
+    def note_used(self) -> None:
+        """Count a frame of :meth:`refresh` as used."""
+        with self._lock:
+            self._figures.used += 1
+
     def figures(self) -> SlotFigures:
         """
         Tell what went through.

@@ -26,12 +26,13 @@ from lego_ros.bundle.integrity import verify
 from lego_ros.bundle.manifest import Manifest
 from lego_ros.engines.builder import backend_version
 from lego_ros.engines.cache import EngineCache
-from lego_ros.errors import ErrorCode, LegoError
 from lego_ros.ldm.drawing import DrawingSettings, EnginePipeline
 from lego_ros.ldm.fast import FastSettings
 from lego_ros.ldm.loading import load_component
 from lego_ros.ldm.view import View
 from lego_ros.programs.masks import ProgramMasks
+from lego_ros.runtime.allocation import give_back_freed_memory
+from lego_ros.runtime.devices import choose_device
 from lego_ros.runtime.model import (
     ActionModel,
     AnswerSettings,
@@ -157,38 +158,15 @@ class LegoModel(ActionModel):
             DecodeSettings(settings.temperature, PROGRAM_TOKENS, settings.seed), check, on_text)
 
     def close(self) -> None:
-        """Drop the networks and give the GPU's memory back."""
+        """Drop the networks and give their memory back, the GPU's too."""
         self._pipeline.close()
         for engine in self._engines.values():
             engine.close()
         del self._pipeline, self._enricher, self._writer, self._engines
         gc.collect()
+        give_back_freed_memory()
         if self._device.type == 'cuda':
             torch.cuda.empty_cache()
-
-
-def choose_device(name: str) -> torch.device:
-    """
-    Find the device that a parameter names.
-
-    :param name: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-    :returns: the device.
-    :raises LegoError: INVALID_SETTING when it is not there.
-    """
-    available = torch.cuda.device_count()
-    if name == 'auto':
-        return torch.device('cuda:0' if available else 'cpu')
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise LegoError(
-            ErrorCode.INVALID_SETTING,
-            f"device '{name}' is not known; use auto, cpu, cuda or cuda:N") from error
-    if device.type == 'cuda' and (device.index or 0) >= available:
-        raise LegoError(
-            ErrorCode.INVALID_SETTING,
-            f"device '{name}' is not there: PyTorch sees {available} GPU(s); use auto or cpu")
-    return device
 
 
 def _drawing(settings: AnswerSettings) -> DrawingSettings:

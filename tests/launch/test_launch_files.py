@@ -29,7 +29,11 @@ import sys
 from lego_ros.cli import make_parser
 from lego_ros.cli.engine import run_build
 from lego_ros.nodes import camera_node, recorder_node
-from lego_ros.nodes.parameters import LEGO_PARAMETERS, PROGRAM_PARAMETERS
+from lego_ros.nodes.parameters import (
+    LEGO_PARAMETERS,
+    PROGRAM_PARAMETERS,
+    RECOGNITION_PARAMETERS,
+)
 import pytest
 import yaml
 
@@ -42,6 +46,7 @@ TABLES = {
     'lego_node': LEGO_PARAMETERS,
     'camera_node': camera_node.PARAMETERS,
     'recorder_node': recorder_node.PARAMETERS,
+    'recognition_node': RECOGNITION_PARAMETERS,
 }
 TYPES = {'str': str, 'bool': bool, 'int': int, 'float': float}
 
@@ -218,7 +223,7 @@ def remappings_of(command):
 @needs_launch
 def test_nothing_given_leaves_all_but_autostart_to_the_files(launched):
     (command,) = launched('lego.launch.py')
-    defaults = {entry.name: entry.default for entry in LEGO_PARAMETERS}
+    defaults = {entry.name: entry.default for entry in ANSWERING.values()}
     assert parameters_of(command) == {**defaults, 'autostart': True}
     (command,) = launched('lego.launch.py', autostart='')
     assert parameters_of(command) == defaults
@@ -261,6 +266,22 @@ def test_several_cameras_are_one_process(launched):
     assert remappings_of(command)['image'] == 'image_raw'
     with pytest.raises(ValueError, match='give one of them'):
         launched('lego.launch.py', namespaces='head wrist', namespace='left')
+
+
+@needs_launch
+@pytest.mark.parametrize('given', [
+    {'recognition': 'here'}, {'anticipation': 'there'},
+    {'recognition': 'here', 'anticipation': 'there'}])
+def test_recognition_is_started_where_a_network_is_given(launched, given):
+    lego, recognition = launched(
+        'lego.launch.py', namespaces='head wrist', camera='image_raw', **given)
+    found = parameters_of(recognition)
+    assert {'recognition': '', 'anticipation': '', 'autostart': True, **given}.items() \
+        <= found.items()
+    assert found['rate'] == 2.0
+    for command in (lego, recognition):
+        assert command[:command.index('--ros-args')][-3:] == ['--namespaces', 'head', 'wrist']
+        assert remappings_of(command)['image'] == 'image_raw'
 
 
 @needs_launch

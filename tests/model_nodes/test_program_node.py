@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from action_msgs.msg import GoalStatus
 from lego_ros.errors import ErrorCode
+from lego_ros.msg import ActionRecognition, Predicate
 from lego_ros.msg import ProgramNode as Node
 from lego_ros.nodes.lego_node import LegoNode
 from lego_ros.nodes.program_node import ProgramNode
@@ -27,10 +28,13 @@ from lego_ros.runtime.instant_model import PROGRAM
 from lego_ros.runtime.sharing import SharedModels
 from lego_ros.vllm.written import WrittenProgram
 import pytest
+from rclpy.duration import Duration
+from std_msgs.msg import Header
 
 pytestmark = pytest.mark.ros
 
 UNSOUND = 'objects drawer grasp(drawer, right)'
+HELD = 'objects mug, table carry(mug, table, right)'
 
 
 @pytest.fixture
@@ -168,3 +172,55 @@ def test_it_shares_the_models_of_lego_node(start):
     assert isinstance(lego_again.node, LegoNode)
     program.show()
     expect_program(program, program.ask())
+
+
+@pytest.fixture
+def holding(start):
+    """Start a node that writes a program for a thing in the hand, and say that it is there."""
+    node = start(make=ProgramNode)
+    node.model.program = WrittenProgram(HELD, True, 0.5)
+    node.show()
+    publisher = node.client.create_publisher(ActionRecognition, 'action_recognition', 10)
+    node.wait(publisher.get_subscription_count)
+
+    def recognise(age):
+        stamp = (node.client.get_clock().now() - Duration(seconds=age)).to_msg()
+        message = ActionRecognition(header=Header(stamp=stamp), after=[
+            Predicate(name='in_hand', arguments=['mug', 'either']),
+            Predicate(name='open', arguments=['drawer'])])
+        publisher.publish(message)
+        node.wait(lambda: (heard := node.node._queries._recognition) and (
+            heard.header.stamp == stamp))
+        return stamp
+    node.recognise = recognise
+    return node
+
+
+def test_what_was_recognised_is_a_part_of_what_a_program_begins_from(holding):
+    assert holding.set_parameters(max_recognition_age=5.0)[0].successful
+    stamp = holding.recognise(1.0)
+    message = expect_program(holding, holding.ask())
+    assert (message.checked, list(message.violations)) == (True, [])
+    # The drawer is not what the program is about; the hand is that of the program.
+    assert from_message(message) == parse(
+        'objects mug, table initially in_hand(mug, right) carry(mug, table, right)')
+    assert parse(message.text) == from_message(message)
+    assert message.recognised == message.initial_state
+    assert message.provenance.recognition == stamp
+
+
+def test_by_default_it_is_not(holding):
+    holding.recognise(0.0)
+    holding.expect_refused(
+        holding.ask(), ErrorCode.PROGRAM_UNMET, 'in_hand(mug, right)', 'publish_unsound')
+
+
+def test_what_was_recognised_long_ago_or_of_another_picture_is_not(holding):
+    assert holding.set_parameters(max_recognition_age=5.0, publish_unsound=True)[0].successful
+    holding.recognise(6.0)
+    message = expect_program(holding, holding.ask())
+    holding.recognise(1.0)
+    other = expect_program(holding, holding.ask(image=holding.picture()))
+    for each in (message, other):
+        assert not each.checked
+        assert (list(each.recognised), each.provenance.recognition.sec) == ([], 0)

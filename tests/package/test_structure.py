@@ -40,8 +40,8 @@ ALLOWED = {
     'camera': {'images', 'sim'},
     'bundle': {'vllm', 'ldm'},
     'runtime': {'bundle', 'vllm', 'ldm', 'engines', 'programs'},
-    'ros': {'runtime', 'camera', 'images', 'programs', 'msg', 'action'},
-    'nodes': {'ros', 'runtime', 'bundle', 'camera', 'images', 'msg', 'action'},
+    'ros': {'runtime', 'leap', 'camera', 'images', 'programs', 'msg', 'action'},
+    'nodes': {'ros', 'runtime', 'leap', 'bundle', 'camera', 'images', 'programs', 'msg', 'action'},
     'cli': {'nodes', 'ros', 'runtime', 'bundle', 'engines', 'camera', 'images', 'programs', 'sim',
             'training', 'action', 'msg'},
     'training': {'runtime', 'bundle', 'vllm', 'ldm', 'sim', 'programs', 'leap'},
@@ -96,9 +96,10 @@ def test_importing_the_package_is_light():
     assert result.stdout.strip() == ''
 
 
-def test_the_node_module_leaves_torch_to_configure():
+@pytest.mark.parametrize('node', ['lego_node', 'recognition_node'])
+def test_the_node_module_leaves_torch_to_configure(node):
     code = (
-        'import sys, lego_ros.nodes.lego_node; '
+        f'import sys, lego_ros.nodes.{node}; '
         'print(*sorted({"diffusers", "torch"} & set(sys.modules)))')
     result = subprocess.run(
         [sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
