@@ -1,0 +1,76 @@
+# Copyright 2026 The lego_ros Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a closed model leaves behind: nothing."""
+
+import gc
+import os
+from pathlib import Path
+
+from lego_ros.bundle.making import default_bundle
+from lego_ros.runtime.lego_model import LegoModel
+from lego_ros.runtime.model import AnswerSettings
+import numpy as np
+import pytest
+import torch
+
+FRAME = np.full((120, 160, 3), 128, np.uint8)
+
+
+def answer_and_close(device: str) -> None:
+    model = LegoModel(default_bundle(), device=device)
+    model.warm_up()
+    model.write_program(FRAME, 'open the drawer', 'The person opens it.', AnswerSettings(seed=0),
+                        lambda: None, lambda count, text: None)
+    model.close()
+
+
+def bundle_bytes() -> int:
+    return sum(path.stat().st_size for path in default_bundle().rglob('*.safetensors'))
+
+
+def resident_bytes() -> int:
+    pages = Path('/proc/self/statm').read_text(encoding='ascii').split()[1]
+    return int(pages) * os.sysconf('SC_PAGE_SIZE')
+
+
+def test_closed_models_give_their_memory_back() -> None:
+    cycles = 3
+    answer_and_close('cpu')
+    start = resident_bytes()
+    for _ in range(cycles):
+        answer_and_close('cpu')
+    # On the CPU the weights are float32, so twice as big as on disk; one cycle that kept them would
+    # show, and one that kept them in glibc's arenas as well.
+    assert resident_bytes() - start < bundle_bytes()
+
+
+def test_an_open_model_is_seen_by_that_measure() -> None:
+    """Show that the test above could fail."""
+    answer_and_close('cpu')
+    start = resident_bytes()
+    model = LegoModel(default_bundle(), device='cpu')
+    assert resident_bytes() - start > bundle_bytes()
+    model.close()
+
+
+@pytest.mark.gpu
+def test_closed_models_give_the_gpus_memory_back() -> None:
+    answer_and_close('cuda')
+    free, _ = torch.cuda.mem_get_info()
+    for _ in range(4):
+        answer_and_close('cuda')
+    gc.collect()
+    assert torch.cuda.memory_allocated() == 0
+    assert free - torch.cuda.mem_get_info()[0] < bundle_bytes()
