@@ -23,7 +23,7 @@ exact mode on the same backend, in time and, on several frames, in likeness.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 import time
@@ -170,11 +170,18 @@ def _report(bundle: Bundle, seconds: dict[str, list[float]], pictures: dict[str,
     best32 = fastest(seconds, [name for name in exact if 'float32' in name])
     best16 = fastest(seconds, [name for name in exact if 'bfloat16' in name])
     best = fastest(seconds, exact)
-    likeness, noise = _likeness(drawers[best.removeprefix('lego_ros, ')], cases)
+    # The time does not depend on them, the picture does.
+    scaled = DrawingSettings(image_guidance_scale=bundle.manifest.image_scale,
+                             guidance_scale=bundle.manifest.text_scale)
+    likeness, noise = _likeness(
+        drawers[best.removeprefix('lego_ros, ')], cases, scaled)
     conditions: dict[str, Any] = {
         'weights': bundle.weights, 'steps': EXACT.steps, 'resolution': bundle.manifest.resolution,
         'threads of PyTorch': torch.get_num_threads(), 'compilation of the peer': compiling,
-        'fast mode': f'{FAST.fast}', 'best backends': f'{best32}; {best16}',
+        'fast mode': f'{FAST.fast}',
+        'scales of the comparison with exact answers':
+            f'{scaled.image_guidance_scale:g}, {scaled.guidance_scale:g}',
+        'best backends': f'{best32}; {best16}',
         'PSNR to the picture of diffusers in float32 [dB]': ', '.join(
             f'{name}: {decibels:.1f}' for name, decibels in near.items()),
         'SSIM of another seed to the exact answer, mean': noise}
@@ -188,11 +195,11 @@ def _report(bundle: Bundle, seconds: dict[str, list[float]], pictures: dict[str,
         _targets(seconds, best32, best16, best, likeness['SSIM', '']))
 
 
-def _likeness(drawer: EnginePipeline, cases: list[Case]
+def _likeness(drawer: EnginePipeline, cases: list[Case], scaled: DrawingSettings
               ) -> tuple[dict[tuple[str, str], list[float]], float]:
-    """Compare fast answers, and exact ones of other seeds, with exact ones."""
-    exact = [draw(drawer, case) for case in cases]
-    fast = [draw(drawer, case, FAST) for case in cases]
+    """Compare fast answers, and exact ones of other seeds, with exact ones of these scales."""
+    exact = [draw(drawer, case, scaled) for case in cases]
+    fast = [draw(drawer, case, replace(scaled, fast=FAST.fast)) for case in cases]
     others = [ssim(one, other) for place, one in enumerate(exact)
               for number, other in enumerate(exact)
               if cases[place].scene is cases[number].scene and place < number]

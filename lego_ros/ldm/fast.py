@@ -37,7 +37,9 @@ agree but for details, so the later steps run the full branch alone, for a third
 (Castillo et al. 2023, arXiv 2312.12487; Kynkaanniemi et al. 2024, arXiv 2404.07724). With the
 ideal denoiser, guiding the first 10 of 20 steps was as near to the exact answer as guiding all,
 and the first 5 was 1 dB off; adding the last guided step's difference to the later ones was no
-better.
+better. Trained weights want more of it, the more so the greater the scales: with the shipped
+bundle at its own (1.5 and 4), six held-out scenes, guiding 5, 10, 15 and 20 of 20 steps came to an
+SSIM to the exact answer of 0.865, 0.934, 0.963 and 0.968. Two thirds are guided.
 """
 
 from __future__ import annotations
@@ -68,7 +70,17 @@ class FastSettings:
     """
 
     steps: int = 20
-    guided_steps: int = 10
+    guided_steps: int = 13
+
+    @classmethod
+    def of(cls, steps: int) -> FastSettings:
+        """
+        Guide as many of the steps as are worth their time.
+
+        :param steps: how many are visited, at least 2.
+        :returns: the settings.
+        """
+        return cls(steps, round(2 * steps / 3))
 
 
 def fast_schedule(exact: Schedule, settings: FastSettings) -> Schedule:

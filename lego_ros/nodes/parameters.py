@@ -69,8 +69,8 @@ LEGO_PARAMETERS = (
     Parameter('steps', 0, "Denoising steps; 0 = the bundle's.", minimum=0, maximum=1000),
     Parameter(
         'mode', 'exact', 'How the action frame is drawn: exact = by all denoising steps; fast = '
-        'by 20 of them at most, half of them guided: nearly the exact picture of the same seed, '
-        'not quite.', choices=MODES),
+        'by 20 of them at most, two thirds of them guided: nearly the exact picture of the same '
+        'seed, not quite.', choices=MODES),
     Parameter(
         'image_scale', 0.0, "Guidance scale s_x of the input frame; 0 = the bundle's (1.5 in the "
         'paper). Higher stays closer to the frame.', minimum=0, maximum=50),

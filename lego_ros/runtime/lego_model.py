@@ -173,7 +173,7 @@ def _drawing(settings: AnswerSettings) -> DrawingSettings:
     fast = None
     # A single step cannot be drawn by fewer.
     if settings.mode == 'fast' and settings.steps > 1:
-        fast = FastSettings(settings.steps_taken, (settings.steps_taken + 1) // 2)
+        fast = FastSettings.of(settings.steps_taken)
     return DrawingSettings(settings.steps, settings.image_scale, settings.text_scale, fast)
 
 

@@ -51,8 +51,8 @@ def test_closed_models_give_their_memory_back() -> None:
     start = resident_bytes()
     for _ in range(cycles):
         answer_and_close('cpu')
-    # On the CPU the weights are float32, so twice as big as on disk; one cycle that kept them would
-    # show, and one that kept them in glibc's arenas as well.
+    # On the CPU the weights are float32, so twice as big as on disk: one cycle that kept them
+    # would show, and one that left them to glibc as well.
     assert resident_bytes() - start < bundle_bytes()
 
 
