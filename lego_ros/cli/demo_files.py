@@ -197,7 +197,7 @@ def make_report(query: str, result: Any, told: Told, counts: dict[str, int]) -> 
         'load_s': seconds(told.info.load_time),
         'answer_s': round(told.answer, 4),
         'stages_s': {timing.stage: seconds(timing.duration) for timing in source.stages},
-        'provenance': plain(source, without={'stages', 'frame_age'}),
+        'provenance': plain(source, without={'stages', 'frame_age', 'recognition'}),
         'engine': plain(told.info, without={'header', 'load_time'}),
         'program': demo_program.report(told.program),
         'bag_messages': counts,
